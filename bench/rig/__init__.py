@@ -1,0 +1,1 @@
+"""What every measurement stands on: pinned processes, the upstreams, the load, and what /proc tells."""

@@ -1,0 +1,32 @@
+"""`tidegate`: the one command, and its subcommands by module."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from tidegate import __version__
+from tidegate.cli import check, demo, explain, schema, serve, simulate, usage
+
+COMMANDS: Final = (serve, demo, simulate, check, schema, usage, explain)
+"""In the order of the help; each module has `register(subparsers)` and `run(args) -> int`."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    top = argparse.ArgumentParser(prog="tidegate", description="AI API gateway and AI API management platform.")
+    top.add_argument("--version", action="version", version=f"tidegate {__version__}")
+    subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(subparsers)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; wrong usage exits 2."""
+    args = parser().parse_args(arguments)
+    return args.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Providers and the gateway's own settings."""
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from tidegate.compile.rules.rule import Hit, Subject
+from tidegate.config.secret import SecretMissing, read_secret
+
+
+def credential_weights_all_zero(subject: Subject) -> Iterator[Hit]:
+    """Every credential has the weight 0, so none is ever used."""
+    for provider in subject.resources.providers:
+        credentials = provider.spec.credentials
+        if credentials and not any(one.weight for one in credentials):
+            yield Hit(provider, ("spec", "credentials"), "every credential has the weight 0", "Give one a weight.")
+
+
+def duplicate_credential(subject: Subject) -> Iterator[Hit]:
+    """Two credentials of one Provider have the same name."""
+    for provider in subject.resources.providers:
+        seen: set[str] = set()
+        for index, credential in enumerate(provider.spec.credentials):
+            name = credential.name or str(index)
+            if name in seen:
+                hint = "Give it another name."
+                yield Hit(provider, ("spec", "credentials", index), f"a second credential called `{name}`", hint)
+            seen.add(name)
+
+
+def api_version_unused(subject: Subject) -> Iterator[Hit]:
+    """`apiVersion` is set for a dialect that has none."""
+    for provider in subject.resources.providers:
+        if provider.spec.api_version is not None and provider.spec.dialect != "azure-openai":
+            message = f"the dialect `{provider.spec.dialect}` has no API version"
+            yield Hit(provider, ("spec", "apiVersion"), message, "Remove it, or write `dialect: azure-openai`.")
+
+
+def timeout_beyond_total(subject: Subject) -> Iterator[Hit]:
+    """A phase may take longer than the whole call, so its timeout can never take effect."""
+    for provider in subject.resources.providers:
+        times = provider.spec.timeouts
+        for key, seconds in (("connect", times.connect), ("firstByte", times.first_byte), ("idle", times.idle)):
+            written = subject.resources.written(provider, ("spec", "timeouts", key))
+            if written and seconds > times.total:
+                message = f"{key} of {seconds:g}s can never pass: the whole call may take {times.total:g}s (`total`)"
+                yield Hit(provider, ("spec", "timeouts", key), message, "Lower it, or raise `total`.")
+
+
+def zero_timeout(subject: Subject) -> Iterator[Hit]:
+    """A timeout of 0 would end every call at once."""
+    for provider in subject.resources.providers:
+        times = provider.spec.timeouts
+        for key, seconds in (
+            ("connect", times.connect),
+            ("firstByte", times.first_byte),
+            ("idle", times.idle),
+            ("total", times.total),
+        ):
+            if seconds == 0:
+                hint = "Write how long to wait; there is no way to wait for ever."
+                yield Hit(provider, ("spec", "timeouts", key), "no call can succeed within 0s", hint)
+    for model in subject.resources.models:
+        if model.spec.routing.deadline == 0:
+            path = ("spec", "routing", "deadline")
+            yield Hit(model, path, "no call can succeed within 0s", "Remove it: then there is no deadline of its own.")
+
+
+def unset_credential(subject: Subject) -> Iterator[Hit]:
+    """A credential's variable or file is not there, where this check runs."""
+    for provider in subject.resources.providers:
+        for index, credential in enumerate(provider.spec.credentials):
+            if credential.api_key is None:
+                continue
+            try:
+                read_secret(credential.api_key, subject.env)
+            except SecretMissing as error:
+                hint = f"{error.hint} The gateway does not start without it."
+                yield Hit(provider, ("spec", "credentials", index, "apiKey"), str(error), hint)
+
+
+def invalid_trusted_proxy(subject: Subject) -> Iterator[Hit]:
+    """A trusted proxy is no address or network."""
+    gateway = subject.resources.gateway
+    for index, text in enumerate(gateway.spec.trusted_proxies if gateway is not None else ()):
+        try:
+            ip_network(text)
+        except ValueError as error:
+            if gateway is not None:
+                hint = "Write an address such as 10.0.0.7, or a network such as 10.0.0.0/8."
+                yield Hit(gateway, ("spec", "trustedProxies", index), str(error), hint)

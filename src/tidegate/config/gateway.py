@@ -1,0 +1,95 @@
+"""`kind: Gateway`: the gateway's own settings. There is at most one."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from tidegate.config.metadata import ApiVersion, Metadata
+from tidegate.config.scalars import Duration, Size
+
+Count = Annotated[int, Meta(ge=1)]
+SizeLimit = Annotated[Size, Meta(ge=1024)]
+
+
+class GatewayLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    max_head_bytes: SizeLimit = 32_768
+    """Size of a request's line and headers together; more is answered 431."""
+    max_headers: Count = 100
+    """Number of headers of a request; more is answered 431."""
+    max_body_bytes: SizeLimit = 33_554_432
+    """Size of a request's body; more is answered 413."""
+    max_connections: Count = 10_000
+    """Client connections open at once."""
+    max_calls: Count = 4_096
+    """Calls in flight at once; more are answered 503 with `retry-after`."""
+
+
+class GatewayTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    head: Duration = 10.0
+    """From a request's first byte to the end of its headers."""
+    body: Duration = 60.0
+    """From there to the end of its body."""
+    idle: Duration = 75.0
+    """A connection without a request is closed after this."""
+    write_stall: Duration = 60.0
+    """A client that takes none of its answer for this long is cut off."""
+    drain: Duration = 30.0
+    """At a stop: how long running calls may go on."""
+
+
+class Cors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    allow_origins: tuple[str, ...]
+    """Origins of web pages that may call, such as `https://app.example.com`; `*` for any."""
+    allow_headers: tuple[str, ...] = ()
+    """Request headers that they may send; empty: those that the browser asks for."""
+    expose_headers: tuple[str, ...] = ()
+    """Answer headers that they may read."""
+    max_age: Duration = 600.0
+    """How long a browser may keep the answer to its preflight request."""
+
+
+class Tls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    cert_file: str
+    """PEM file with the certificate and its chain; read again when it changes."""
+    key_file: str
+    """PEM file with the key."""
+
+
+class SpoolSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    fsync: Literal["none", "interval", "always"] = "interval"
+    """When records reach the disk itself: left to the system, every 50 ms, or before each answer ends. A crash of
+    the process alone loses nothing under any of them."""
+    size: SizeLimit = 4_294_967_296
+    """Disk space for records that wait for ingestion; when it is full, new calls are refused."""
+
+
+class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    limits: GatewayLimits = GatewayLimits()
+    """Sizes and counts beyond which requests are refused."""
+    timeouts: GatewayTimeouts = GatewayTimeouts()
+    """How long clients may take."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks (`10.0.0.0/8`) whose `X-Forwarded-For` is believed."""
+    cors: Cors | None = None
+    """For calls from web pages; absent: none."""
+    tls: Tls | None = None
+    """Absent: plain HTTP."""
+    spool: SpoolSettings = SpoolSettings()
+    """The file that every call is recorded in before its answer ends."""
+    retry_share: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    """Retries may be at most this share of recent calls."""
+    access_log: bool = True
+    """One JSON line per call on standard output."""
+
+
+class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The gateway's own settings."""
+
+    api_version: ApiVersion = "tidegate/v1"
+    """The version of this format."""
+    kind: Literal["Gateway"] = "Gateway"
+    """Which resource this is."""
+    metadata: Metadata = Metadata(name="gateway")
+    """Its name and labels."""
+    spec: GatewaySettings = GatewaySettings()
+    """The settings."""

@@ -1,0 +1,1 @@
+"""The types that flow between the layers. Imports nothing of ours."""

@@ -1,0 +1,30 @@
+"""The few fields of a request that decisions need. The body stays bytes."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+Operation = Literal["chat", "completion", "embedding", "moderation"]
+
+
+class View(Struct, kw_only=True):
+    """Made by a dialect's reader. Token counts are estimates from bytes; nothing is tokenised before a call."""
+
+    dialect: str
+    operation: Operation
+    model: str
+    stream: bool
+    fields: dict[str, msgspec.Raw]
+    """The top level of the body, each value's bytes untouched, duplicate keys resolved to the last."""
+    body_bytes: int
+    estimated_input_tokens: int
+    """For token limits: a fair guess (bytes / 4)."""
+    worst_input_tokens: int
+    """For budgets: an upper bound (a token is at least a byte; images counted apart)."""
+    max_output_tokens: int | None
+    """What the client allows, over all choices; None when it set no bound; 0 where an operation has no output."""
+    usage_asked: bool = False
+    """The client itself asked for the usage chunk of a stream."""
+    affinity: bytes = b""
+    """Prompt prefix for hash routing."""

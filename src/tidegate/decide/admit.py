@@ -1,0 +1,137 @@
+"""May this consumer make this call, and what must it claim? Pure: counters are `state`'s business."""
+
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from tidegate.core.claims import Bucket, Claim, Refusal
+from tidegate.core.money import usd_from_nano
+from tidegate.core.problem import Problem
+from tidegate.core.snapshot import EndpointRule
+from tidegate.core.view import View
+from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
+from tidegate.decide.cost import worst_cost_nano
+
+
+class Admission(Struct):
+    """What the call may do, and what it has to claim for it."""
+
+    route: CompiledRoute
+    claims: list[Claim]
+    hard_budget: bool
+    """A hard budget is in scope: targets without a price are out."""
+    output_cap: int | None
+    """A bound on the output to set upstream where the client set none, so that the reservation holds."""
+    needed_tokens: int
+    """Estimated input plus the client's output bound: what a context window must hold."""
+    rule: EndpointRule | None = None
+    """The endpoint rule that moved this call."""
+
+
+_TASKS = {"chat": "chat", "completion": "chat", "embedding": "embedding", "moderation": "moderation"}
+
+
+def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: str | None) -> Admission | Problem:
+    """`region`: the consumer's, else what the request says."""
+    if view.model not in consumer.models:
+        return _not_allowed(view.model, consumer, known=view.model in compiled.routes)
+    route = compiled.routes[view.model]
+    rule = _rule(consumer, region)
+    if rule is not None and rule.model is not None:
+        route = compiled.routes[rule.model]
+    if route.spec.task != _TASKS[view.operation]:
+        return Problem(
+            status=400,
+            code="invalid_request",
+            message=f"Model `{view.model}` serves {route.spec.task}, not {view.operation}: choose another model.",
+            field="model",
+        )
+    output = route.max_output if view.max_output_tokens is None else view.max_output_tokens
+    cap = None
+    if consumer.hard_budget:
+        if not route.priced:
+            return _unpriced(view.model)
+        cap = route.spec.max_output_tokens if view.max_output_tokens is None else None
+    money = worst_cost_nano(
+        view.worst_input_tokens, output, route.dearest_input, route.dearest_output, route.per_request_nano
+    )
+    tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
+    amounts = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
+    claims = [Claim(bucket, amounts[bucket.kind]) for bucket in consumer.buckets]
+    if consumer.model_buckets:
+        claims += [Claim(bucket, amounts[bucket.kind]) for bucket in consumer.model_buckets.get(view.model, ())]
+    return Admission(route, claims, consumer.hard_budget, cap, tokens, rule)
+
+
+def refusal_problem(refusal: Refusal, now_ns: int) -> Problem:
+    """429, saying which bucket, its limit, what is used, and when to come back."""
+    bucket = refusal.bucket
+    wait = max(0.0, (refusal.resets_at_ns - now_ns) / 1e9)
+    at = datetime.fromtimestamp(refusal.resets_at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if bucket.kind == "money":
+        message = (
+            f"Budget `{bucket.key}` would be exceeded: {usd_from_nano(bucket.limit)} USD per {bucket.window.period}, "
+            f"{usd_from_nano(refusal.used)} USD spent or reserved, and this call may cost up to "
+            f"{usd_from_nano(refusal.amount)} USD. It resets at {at}. "
+            "Lower max_completion_tokens, choose a cheaper model, or ask for a larger budget."
+        )
+        return _bucket_problem(refusal, "budget_exceeded", message, None, should_retry=False)
+    if refusal.never_fits:
+        message = (
+            f"This call needs {refusal.amount} {bucket.kind}, more than all of limit `{bucket.key}` ({bucket.limit}). "
+            "It never fits: send less, or ask for a higher limit."
+        )
+        return _bucket_problem(refusal, "rate_limit_exceeded", message, None, should_retry=False)
+    unit = "calls in flight" if bucket.kind == "concurrency" else bucket.kind
+    message = (
+        f"Limit `{bucket.key}` reached: {bucket.limit} {unit}{_span(bucket)}, {refusal.used} used, "
+        f"{refusal.amount} asked. Try again in {max(1, round(wait))} s."
+    )
+    return _bucket_problem(refusal, "rate_limit_exceeded", message, max(wait, 0.001), should_retry=None)
+
+
+def _bucket_problem(
+    refusal: Refusal, code: str, message: str, retry_after: float | None, *, should_retry: bool | None
+) -> Problem:
+    bucket: Bucket = refusal.bucket
+    return Problem(
+        status=429,
+        code=code,
+        message=message,
+        retry_after_seconds=retry_after,
+        should_retry=should_retry,
+        bucket=bucket.key,
+        limit=bucket.limit,
+        used=refusal.used,
+        resets_at_ns=refusal.resets_at_ns,
+    )
+
+
+def _span(bucket: Bucket) -> str:
+    return f" in any {bucket.window.seconds} s" if bucket.window.seconds else ""
+
+
+def _rule(consumer: CompiledConsumer, region: str | None) -> EndpointRule | None:
+    if region is None:
+        return None
+    asked = region.casefold()
+    return next((rule for rule in consumer.endpoint_rules if rule.region.casefold() == asked), None)
+
+
+def _not_allowed(model: str, consumer: CompiledConsumer, *, known: bool) -> Problem:
+    shown = ", ".join(sorted(consumer.models)[:8]) or "none"
+    if known:
+        message = f"This key may not call model `{model}`. It may call: {shown}."
+        return Problem(status=403, code="model_not_allowed", message=message, field="model")
+    message = f"There is no model `{model[:100]}` here. This key may call: {shown}."
+    return Problem(status=404, code="model_not_found", message=message, field="model")
+
+
+def _unpriced(model: str) -> Problem:
+    return Problem(
+        status=403,
+        code="unpriced_model",
+        message=f"No target of model `{model}` has a known price, and this key has a hard budget: its cost "
+        "could not be held to it. The operator can set `price` on the model.",
+        field="model",
+    )

@@ -1,0 +1,136 @@
+"""A Snapshot made ready for look-ups: built once per snapshot, so that a call does dictionary look-ups only."""
+
+from collections.abc import Iterable, Mapping
+
+from tidegate.core.claims import Bucket
+from tidegate.core.snapshot import ConsumerSpec, EndpointRule, ModelSpec, ProviderSpec, Snapshot, TargetSpec
+from tidegate.decide.cost import dearest_input, dearest_output
+
+DEFAULT_MAX_OUTPUT = 4096
+"""Assumed when reserving, where neither the client nor the model says how long an answer may be."""
+
+
+class CompiledTarget:
+    """A target with its provider, and its worst rates."""
+
+    __slots__ = ("key", "label", "name", "provider", "spec")
+
+    def __init__(self, model: str, spec: TargetSpec, provider: ProviderSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.provider = provider
+        self.key = (model, spec.name)
+        self.label = f"{spec.provider}/{spec.model}"
+
+
+class CompiledRoute:
+    """A Model's targets, and the worst that a call of it (fallbacks included) may cost."""
+
+    __slots__ = (
+        "deadline",
+        "dearest_input",
+        "dearest_output",
+        "fallbacks",
+        "max_output",
+        "name",
+        "per_request_nano",
+        "priced",
+        "priorities",
+        "spec",
+        "targets",
+    )
+
+    def __init__(self, spec: ModelSpec, providers: Mapping[str, ProviderSpec]) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.targets = tuple(CompiledTarget(spec.name, one, providers[one.provider]) for one in spec.targets)
+        self.priorities = tuple(sorted({one.spec.priority for one in self.targets}))
+        self.fallbacks: tuple[CompiledRoute, ...] = ()
+        self.deadline = spec.routing.deadline or max(one.provider.timeouts.total for one in self.targets)
+        """Seconds for the whole call, all attempts."""
+        self.max_output = spec.max_output_tokens or DEFAULT_MAX_OUTPUT
+        self.priced = False
+        self.dearest_input = self.dearest_output = self.per_request_nano = 0
+
+    def link(self, routes: Mapping[str, "CompiledRoute"]) -> None:
+        """Resolves fallbacks (of fallbacks too, each once), then what the dearest of all targets costs."""
+        found: dict[str, CompiledRoute] = {}
+        waiting = list(self.spec.routing.fallbacks)
+        while waiting:
+            name = waiting.pop(0)
+            if name == self.name or name in found or name not in routes:
+                continue
+            found[name] = routes[name]
+            waiting.extend(routes[name].spec.routing.fallbacks)
+        self.fallbacks = tuple(found.values())
+        prices = [
+            target.spec.price for route in (self, *self.fallbacks) for target in route.targets if target.spec.price
+        ]
+        self.priced = bool(prices)
+        self.dearest_input = max(map(dearest_input, prices), default=0)
+        self.dearest_output = max(map(dearest_output, prices), default=0)
+        self.per_request_nano = max((price.per_request_nano for price in prices), default=0)
+
+
+class CompiledConsumer:
+    """A consumer with its buckets; equal buckets are one object everywhere."""
+
+    __slots__ = (
+        "buckets",
+        "endpoint_rules",
+        "hard_budget",
+        "log",
+        "model_buckets",
+        "models",
+        "name",
+        "region",
+        "tags",
+        "team",
+    )
+
+    def __init__(self, spec: ConsumerSpec, intern: dict[str, Bucket]) -> None:
+        self.name = spec.name
+        self.team = spec.team
+        self.models = spec.models
+        self.buckets = _interned(spec.buckets, intern)
+        self.model_buckets = {name: _interned(buckets, intern) for name, buckets in spec.model_buckets}
+        self.hard_budget = any(one.kind == "money" and not one.soft for one in self.buckets)
+        self.region = spec.region
+        self.endpoint_rules: tuple[EndpointRule, ...] = spec.endpoint_rules
+        self.log = spec.log
+        self.tags = dict(spec.tags)
+
+
+class Compiled:
+    """Everything of a Snapshot by the names that calls use."""
+
+    __slots__ = ("_by_digest", "bucket_keys", "buckets", "routes", "target_keys")
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        providers = {one.name: one for one in snapshot.providers}
+        self.routes: dict[str, CompiledRoute] = {one.name: CompiledRoute(one, providers) for one in snapshot.models}
+        for route in self.routes.values():
+            route.link(self.routes)
+        intern: dict[str, Bucket] = {}
+        consumers = [CompiledConsumer(one, intern) for one in snapshot.consumers]
+        self._by_digest = {digest: consumers[index] for digest, index in snapshot.keys}
+        self.buckets: tuple[Bucket, ...] = tuple(intern.values())
+        self.bucket_keys: frozenset[str] = frozenset(intern)
+        self.target_keys: frozenset[tuple[str, str]] = frozenset(
+            target.key for route in self.routes.values() for target in route.targets
+        )
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Compiled":
+        return cls(snapshot)
+
+    def consumer_for(self, digest: bytes) -> CompiledConsumer | None:
+        """By the SHA-256 digest of a key."""
+        return self._by_digest.get(digest)
+
+    def route(self, name: str) -> CompiledRoute | None:
+        return self.routes.get(name)
+
+
+def _interned(buckets: Iterable[Bucket], intern: dict[str, Bucket]) -> tuple[Bucket, ...]:
+    return tuple(intern.setdefault(one.key, one) for one in buckets)

@@ -1,0 +1,180 @@
+"""The gateway port's application: from a request's path to the Call that serves it, or to a clear refusal.
+
+Paths are matched raw, byte for byte: what is authorised is what is routed. Explicit prefixes (`/openai/v1/…`) serve the
+same operations.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from tidegate.core.problem import Problem
+from tidegate.core.view import Operation
+from tidegate.decide.compiled import CompiledConsumer
+from tidegate.dialects.openai import OpenAI, model_object
+from tidegate.gateway.call import begin
+from tidegate.gateway.headers import problem_headers, request_id
+from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
+from tidegate.gateway.runtime import Runtime
+from tidegate.wire.message import Request
+from tidegate.wire.server import Exchange
+
+_JSON: Final = b"content-type: application/json\r\n"
+_DIALECT: Final = OpenAI()
+
+_PREFIXES: Final = (b"/v1", b"/openai/v1")
+_OPERATIONS: Final[Mapping[bytes, Operation]] = {
+    b"/chat/completions": "chat",
+    b"/completions": "completion",
+    b"/embeddings": "embedding",
+    b"/moderations": "moderation",
+}
+_ROUTES: Final[Mapping[bytes, Operation]] = {
+    prefix + path: operation for prefix in _PREFIXES for path, operation in _OPERATIONS.items()
+}
+_MODELS_PATH: Final = re.compile(rb"(?:/openai)?/v1/models(?:/(.+))?$")
+
+_TOO_BUSY: Final = Problem(
+    status=503,
+    code="no_healthy_target",
+    message="The gateway is at its limit of calls in flight (maxCalls). Try again in a moment.",
+    retry_after_seconds=1.0,
+)
+_DRAINING: Final = Problem(
+    status=503, code="no_healthy_target", message="The gateway is stopping. Try again.", retry_after_seconds=1.0
+)
+
+
+class GatewayApp:
+    """One per worker."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def on_head(self, request: Request) -> tuple[int, bytes, bytes] | None:
+        """Refuses before a body is read what would be refused after it: unknown paths, unknown keys."""
+        problem = self._refused_by_head(request)
+        if problem is None:
+            return None
+        headers, body = self._rendered(request, problem)
+        return problem.status, headers, body
+
+    def on_request(self, exchange: Exchange) -> None:
+        request = exchange.request
+        operation = _ROUTES.get(request.path)
+        if operation is None or request.method != b"POST":
+            self._other(exchange)
+            return
+        identified = self._identified(request)
+        if isinstance(identified, Problem):
+            self._refuse(exchange, identified)
+            return
+        digest, consumer = identified
+        runtime = self._runtime
+        if runtime.metrics.in_flight >= runtime.snapshot.server.max_calls:
+            self._refuse(exchange, _TOO_BUSY)
+            return
+        if not runtime.spool.ready:
+            self._refuse(exchange, _no_records(runtime.spool.reason))
+            return
+        begin(runtime, exchange, operation, _DIALECT, consumer, digest)
+
+    def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
+        return self._rendered(request, Problem(status=status, code=code, message=message))
+
+    def _identified(self, request: Request) -> tuple[bytes, CompiledConsumer] | Problem:
+        digest = key_digest(request)
+        if digest is None:
+            return MISSING_KEY
+        consumer = self._runtime.compiled.consumer_for(digest)
+        if consumer is None:
+            return UNKNOWN_KEY
+        return digest, consumer
+
+    def _refused_by_head(self, request: Request) -> Problem | None:
+        if request.path not in _ROUTES:
+            return _unknown_path(request)
+        identified = self._identified(request)
+        return identified if isinstance(identified, Problem) else None
+
+    def _refuse(self, exchange: Exchange, problem: Problem) -> None:
+        if problem.status == 401:
+            self._runtime.metrics.unauthenticated += 1
+        headers, body = self._rendered(exchange.request, problem)
+        exchange.respond(problem.status, headers, body)
+
+    def _other(self, exchange: Exchange) -> None:
+        request = exchange.request
+        path = request.path
+        if path in _ROUTES:
+            problem = Problem(status=405, code="invalid_request", message="This path takes POST.")
+            headers, body = self._rendered(request, problem)
+            exchange.respond(405, headers + b"allow: POST\r\n", body)
+        elif path in (b"/healthz", b"/readyz"):
+            self._health(exchange)
+        elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):
+            self._models(exchange)
+        else:
+            self._refuse(exchange, _unknown_path(request))
+
+    def _health(self, exchange: Exchange) -> None:
+        if exchange.request.path == b"/healthz":
+            exchange.respond(200, _JSON, b'{"status":"ok"}')
+        elif self._runtime.ready:
+            exchange.respond(200, _JSON, b'{"status":"ready"}')
+        else:
+            self._refuse(exchange, _DRAINING)
+
+    def _models(self, exchange: Exchange) -> None:
+        """`GET /v1/models` and `/v1/models/{id}`: what this key may call, and nothing of the rest."""
+        identified = self._identified(exchange.request)
+        if isinstance(identified, Problem):
+            self._refuse(exchange, identified)
+            return
+        _, consumer = identified
+        asked = _MODELS_PATH.match(exchange.request.path)
+        routes = self._runtime.compiled.routes
+        if asked is None or asked[1] is None:
+            listed = [model_object(name, routes[name].spec.created) for name in sorted(consumer.models)]
+            exchange.respond(200, self._head(exchange.request), msgspec.json.encode({"object": "list", "data": listed}))
+            return
+        name = unquote_to_bytes(asked[1]).decode(errors="replace")
+        if name not in consumer.models:
+            self._refuse(
+                exchange,
+                Problem(status=404, code="model_not_found", message=f"No model `{name}` for this key.", field="model"),
+            )
+            return
+        body = msgspec.json.encode(model_object(name, routes[name].spec.created))
+        exchange.respond(200, self._head(exchange.request), body)
+
+    def _rendered(self, request: Request | None, problem: Problem) -> tuple[bytes, bytes]:
+        return self._head(request) + problem_headers(problem).encode(), _DIALECT.encode_problem(problem)
+
+    def _head(self, request: Request | None) -> bytes:
+        """The fields of an answer that no Call made."""
+        own = self._runtime.ids.next()
+        name = own if request is None else request_id(request.header(b"x-request-id"), own)
+        return _JSON + f"x-request-id: {name}\r\n".encode()
+
+
+def _unknown_path(request: Request) -> Problem:
+    asked = f"{request.method.decode('latin-1')} {request.path[:200].decode('latin-1')}"
+    served = ", ".join(sorted(path.decode() for path in _ROUTES if path.startswith(b"/v1")))
+    return Problem(
+        status=404,
+        code="not_found",
+        message=f"{asked} is not served here. Served: POST {served}; GET /v1/models, /healthz, /readyz.",
+    )
+
+
+def _no_records(reason: str) -> Problem:
+    return Problem(
+        status=503,
+        code="ledger_unavailable",
+        message=f"New calls are refused because they could not be recorded: {reason}",
+        retry_after_seconds=5.0,
+    )

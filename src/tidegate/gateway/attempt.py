@@ -1,0 +1,265 @@
+"""One call of one upstream. An Attempt is the sink of a wire call: it reads the answer and tells its owner once.
+
+Until the first content byte nothing has gone to the client and the owner may try elsewhere; from then on (the commit) the
+stream belongs to this attempt, and it ends well or breaks visibly.
+"""
+
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import UNKNOWN_USAGE, Usage
+from tidegate.core.view import View
+from tidegate.decide.route import Candidate
+from tidegate.dialects.dialect import Answer, Dialect, Fault, UnreadableAnswer
+from tidegate.gateway.headers import header_value
+from tidegate.wire.client import Call as WireCall
+from tidegate.wire.client import Failure
+from tidegate.wire.message import Headers
+from tidegate.wire.server import Exchange
+from tidegate.wire.sse import SseOverflow, SseSplitter
+
+_MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
+_MAX_FAULT_BYTES: Final = 1024 * 1024
+_MAX_HELD_BYTES: Final = 64 * 1024
+"""Events before the first content byte (roles, comments) wait here."""
+
+STREAM_BROKEN: Final = Problem(
+    status=502,
+    code="upstream_error",
+    message="The upstream's stream broke off before its end. What came until here is incomplete.",
+)
+
+
+class UpstreamFault(Struct):
+    """Why an attempt failed before its commit."""
+
+    kind: str
+    """A wire failure's kind, or `status`, or `malformed`."""
+    status: int
+    """The upstream's status; 0 when none came."""
+    headers: Headers
+    body: bytes
+    told: Fault
+    detail: str
+
+
+class AttemptOwner(Protocol):
+    """The Call that an attempt reports to; exactly one of `answered`, `faulted`, `stream_over` is called, once."""
+
+    def first_byte(self, attempt: "Attempt") -> None: ...
+
+    def answered(self, attempt: "UnaryAttempt", answer: Answer) -> None: ...
+
+    def faulted(self, attempt: "Attempt", fault: UpstreamFault) -> None: ...
+
+    def committed(self, attempt: "StreamAttempt") -> Exchange: ...
+
+    def settle_stream(self, attempt: "StreamAttempt", problem: Problem | None, detail: str) -> None:
+        """Accounting, before the end marker (or the error frame, if there is a problem) goes out."""
+        ...
+
+
+class Attempt:
+    """What both kinds share: the upstream's head, and faults in place of an answer."""
+
+    __slots__ = ("candidate", "dialect", "headers", "owner", "parts", "size", "started", "status", "view", "wire")
+
+    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, view: View) -> None:
+        self.owner = owner
+        self.candidate = candidate
+        self.dialect = dialect
+        self.view = view
+        self.started = 0.0
+        self.status = 0
+        self.headers: Headers = []
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.wire: WireCall | None = None
+
+    def cancel(self) -> None:
+        """Stops the upstream; nothing more is told to the owner."""
+        if self.wire is not None:
+            self.wire.cancel()
+
+    def pause(self) -> None:
+        if self.wire is not None:
+            self.wire.pause()
+
+    def resume(self) -> None:
+        if self.wire is not None:
+            self.wire.resume()
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+
+    def on_failure(self, failure: Failure) -> None:
+        self.owner.faulted(
+            self, UpstreamFault(failure.kind, self.status, self.headers, b"", Fault("", "", ""), failure.message)
+        )
+
+    def collect(self, data: bytes, bound: int) -> None:
+        self.size += len(data)
+        if self.size > bound:
+            self.cancel()
+            self.malformed(f"the answer is larger than {bound} bytes")
+            return
+        self.parts.append(data)
+
+    def partial_usage(self) -> Usage:
+        """What is known to be used when it ends early. A whole answer tells its usage only at its end."""
+        return UNKNOWN_USAGE
+
+    def body(self) -> bytes:
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+
+    def status_fault(self) -> None:
+        body = self.body()
+        told = self.dialect.read_fault(self.status, body)
+        self.owner.faulted(self, UpstreamFault("status", self.status, self.headers, body, told, told.message))
+
+    def malformed(self, detail: str) -> None:
+        self.owner.faulted(self, UpstreamFault("malformed", self.status, self.headers, b"", Fault("", "", ""), detail))
+
+
+class UnaryAttempt(Attempt):
+    """The whole answer is read, then told."""
+
+    __slots__ = ()
+
+    def on_data(self, data: bytes) -> None:
+        if not self.parts:
+            self.owner.first_byte(self)
+        self.collect(data, _MAX_ANSWER_BYTES if self.status == 200 else _MAX_FAULT_BYTES)
+
+    def on_end(self) -> None:
+        if self.status != 200:
+            self.status_fault()
+            return
+        try:
+            answer = self.dialect.read_answer(self.view.operation, self.body())
+        except UnreadableAnswer as error:
+            self.malformed(str(error))
+            return
+        self.owner.answered(self, answer)
+
+
+class StreamAttempt(Attempt):
+    """Relays events as they come: folds usage, keeps nothing."""
+
+    __slots__ = ("exchange", "held", "over", "reader", "splitter")
+
+    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, view: View) -> None:
+        super().__init__(owner, candidate, dialect, view)
+        self.reader = dialect.stream_reader(view)
+        self.splitter = SseSplitter()
+        self.exchange: Exchange | None = None
+        self.held: list[bytes] = []
+        self.over = False
+
+    def partial_usage(self) -> Usage:
+        """As reported; else an estimate, marked as one: about a token an event."""
+        if self.reader.usage is not None:
+            return self.reader.usage
+        return Usage(input=self.view.estimated_input_tokens, output=self.reader.content_events, source="estimated")
+
+    def on_data(self, data: bytes) -> None:
+        if self.over:
+            return
+        if self.status != 200:
+            self.collect(data, _MAX_FAULT_BYTES)
+            return
+        out: list[bytes] = []
+        try:
+            for event in self.splitter.feed(data):
+                self._relay(event, out)
+                if self.over:
+                    return
+        except (UnreadableAnswer, SseOverflow) as error:
+            self._write(out)
+            self._break(str(error))
+            return
+        self._write(out)
+
+    def on_end(self) -> None:
+        if self.over:
+            return
+        if self.status != 200:
+            self.status_fault()
+            return
+        if self.exchange is None and not header_value(self.headers, b"content-type").startswith(b"text/event-stream"):
+            self._break("a stream was asked for, the answer is none")
+            return
+        marker = self.reader.end_marker()
+        if marker is None:
+            self._break("the stream ended without its end marker")
+        else:
+            self._finish([], marker)
+
+    def on_failure(self, failure: Failure) -> None:
+        if self.exchange is None:
+            self.over = True
+            super().on_failure(failure)
+        elif not self.over:
+            self._break(failure.message)
+
+    def _relay(self, event: bytes, out: list[bytes]) -> None:
+        told = self.reader.read(event)
+        if told.fault is not None:
+            self._write(out)
+            self._upstream_error(told.bytes, told.fault)
+        elif told.done:
+            self._finish(out, told.bytes)
+        elif told.bytes:
+            if self.exchange is None:
+                self._hold(told.bytes, committing=told.content)
+            else:
+                out.append(told.bytes)
+
+    def _hold(self, event: bytes, *, committing: bool) -> None:
+        self.held.append(event)
+        self.size += len(event)
+        if committing or self.size > _MAX_HELD_BYTES:
+            self._commit()
+
+    def _commit(self) -> None:
+        self.owner.first_byte(self)
+        self.exchange = self.owner.committed(self)
+        self.exchange.write(b"".join(self.held))
+        self.held.clear()
+
+    def _write(self, out: list[bytes]) -> None:
+        if out and self.exchange is not None:
+            self.exchange.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+
+    def _finish(self, out: list[bytes], end_marker: bytes) -> None:
+        if self.exchange is None:
+            self._commit()
+        self.over = True
+        self.owner.settle_stream(self, None, "")
+        out.append(end_marker)
+        self._write(out)
+        if self.exchange is not None:
+            self.exchange.finish()
+
+    def _upstream_error(self, frame: bytes, fault: Fault) -> None:
+        if self.exchange is None:
+            self.over = True
+            self.cancel()
+            self.owner.faulted(self, UpstreamFault("in-band", 0, self.headers, b"", fault, fault.message))
+        else:
+            self._break(fault.message, frame)
+
+    def _break(self, detail: str, frame: bytes | None = None) -> None:
+        """Ends visibly: an error frame and no end marker; before the commit, a fault that may be retried."""
+        self.over = True
+        self.cancel()
+        if self.exchange is None:
+            self.malformed(detail)
+            return
+        self.owner.settle_stream(self, STREAM_BROKEN, detail)
+        self.exchange.write(frame or self.dialect.encode_stream_problem(STREAM_BROKEN))
+        self.exchange.finish()

@@ -1,0 +1,370 @@
+"""One call, from its body to its record: read, admit, claim, attempt until the first content byte, settle, record.
+
+A Call is a state machine driven by callbacks of the wire. Whatever ends it (answer, refusal, fault, disconnect), it settles
+its grant and leaves one UsageEvent and one Decision, before the last byte of the answer is sent.
+"""
+
+import asyncio
+from typing import Final
+
+from tidegate.core.claims import Refusal
+from tidegate.core.money import usd_from_nano
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import Operation, View
+from tidegate.decide.admit import Admission, admit, refusal_problem
+from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
+from tidegate.decide.fault import Blame, blame_of, retryable
+from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
+from tidegate.dialects.dialect import Answer, Dialect, UnreadableRequest
+from tidegate.dialects.registry import DIALECTS
+from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
+from tidegate.gateway.faults import client_problem, fault_name, passes_through, retry_after_seconds
+from tidegate.gateway.headers import (
+    answer_head,
+    header_value,
+    passed_back,
+    problem_headers,
+    upstream_headers,
+    utilisation,
+)
+from tidegate.gateway.record import CallRecord, End
+from tidegate.gateway.runtime import Runtime
+from tidegate.state.memory import Grant
+from tidegate.wire.server import Exchange
+
+_LEASE_MARGIN: Final = 60.0
+_BACKOFF_FIRST: Final = 0.1
+_BACKOFF_MOST: Final = 2.0
+_JSON: Final = "content-type: application/json\r\n"
+_EVENTS: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+_CLIENT_GONE: Final = 499
+_NOTHING_USED: Final = Usage(source="reported")
+
+
+class Call:
+    """Owner of its attempts and listener of its exchange. Made only by `begin`."""
+
+    __slots__ = (
+        "_admission",
+        "_attempt",
+        "_attempts_left",
+        "_client_headers",
+        "_deadline",
+        "_exchange",
+        "_fallbacks",
+        "_fault",
+        "_grant",
+        "_latest",
+        "_record",
+        "_route",
+        "_runtime",
+        "_timer",
+        "_tried",
+        "_upstreams",
+        "_view",
+    )
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        exchange: Exchange,
+        view: View,
+        admission: Admission,
+        grant: Grant,
+        record: CallRecord,
+    ) -> None:
+        self._runtime = runtime
+        self._exchange = exchange
+        self._view = view
+        self._admission = admission
+        self._grant = grant
+        self._record = record
+        self._route = admission.route
+        self._upstreams = runtime.upstreams
+        self._deadline = record.started_at + admission.route.deadline
+        self._attempts_left = admission.route.spec.routing.attempts
+        self._fallbacks = [one for one in admission.route.fallbacks if one.name in record.consumer.models]
+        self._tried: dict[CandidateKey, int] = {}
+        self._latest: list[Candidate] = []
+        self._attempt: Attempt | None = None
+        self._fault: tuple[UpstreamFault, Candidate] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._client_headers = upstream_headers(exchange.request)
+
+    def start(self) -> None:
+        """The first attempt. The exchange must have this call as its listener."""
+        self._next(retry=False)
+
+    # The client, through the exchange.
+
+    def on_disconnect(self) -> None:
+        """The client is gone: stop the upstream, settle what was used."""
+        attempt = self._attempt
+        if self._timer is not None:
+            self._timer.cancel()
+        if attempt is None:
+            self._end(
+                End(_CLIENT_GONE, "cancelled", reason="the client left between two attempts", usage=_NOTHING_USED)
+            )
+            return
+        attempt.cancel()
+        self._over(attempt, "cancelled", "the client disconnected")
+        self._end(
+            End(
+                _CLIENT_GONE,
+                "cancelled",
+                reason="the client disconnected; the upstream was stopped",
+                usage=attempt.partial_usage(),
+                candidate=attempt.candidate,
+            )
+        )
+
+    def on_pause(self) -> None:
+        if self._attempt is not None:
+            self._attempt.pause()
+
+    def on_resume(self) -> None:
+        if self._attempt is not None:
+            self._attempt.resume()
+
+    # The upstream, through an attempt.
+
+    def first_byte(self, attempt: Attempt) -> None:
+        runtime = self._runtime
+        now = runtime.clock.monotonic()
+        self._record.first_byte_at = now
+        runtime.health.first_byte(attempt.candidate.health, now - attempt.started)
+
+    def answered(self, attempt: UnaryAttempt, answer: Answer) -> None:
+        self._succeeded(attempt)
+        cost = self._end(End(200, "ok", usage=answer.usage, candidate=attempt.candidate))
+        told = "unknown" if cost is None else usd_from_nano(cost)
+        head = f"{self._head(attempt.candidate, _JSON)}x-tidegate-cost-usd: {told}\r\n"
+        body = attempt.dialect.encode_answer(answer, self._view.model)
+        self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
+
+    def committed(self, attempt: StreamAttempt) -> Exchange:
+        exchange = self._exchange
+        exchange.start(200, self._head(attempt.candidate, _EVENTS).encode() + passed_back(attempt.headers))
+        return exchange
+
+    def settle_stream(self, attempt: StreamAttempt, problem: Problem | None, detail: str) -> None:
+        usage = attempt.partial_usage()
+        if problem is None:
+            self._succeeded(attempt)
+            self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
+            return
+        self._over(attempt, "cut", detail)
+        self._runtime.health.failed(attempt.candidate.health, self._route.spec.routing.breaker)
+        self._end(End(200, "cut", code=problem.code, reason=detail, usage=usage, candidate=attempt.candidate))
+
+    def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
+        """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
+        blame = blame_of(fault.kind, fault.status, fault.told.code)
+        self._over(attempt, fault_name(fault), fault.detail)
+        self._hold_against(blame, attempt, fault)
+        self._fault = (fault, attempt.candidate)
+        routing = self._route.spec.routing
+        if retryable(fault.kind, fault.status, blame, routing.retry_on):
+            self._next(retry=True)
+        else:
+            self._give_up()
+
+    # Attempts.
+
+    def _next(self, *, retry: bool) -> None:
+        """Calls the best candidate that has been tried least, of this model or of its next fallback; or gives up."""
+        runtime = self._runtime
+        if retry and not runtime.health.may_retry(runtime.snapshot.server.retry_share):
+            self._record.notes.append("not retried: the budget of retries is spent")
+            self._give_up()
+            return
+        candidate = self._choose()
+        if candidate is None:
+            self._give_up()
+            return
+        tried = self._tried.get(candidate.key, 0)
+        wait = self._backoff(tried) if tried else 0.0
+        if runtime.clock.monotonic() + wait >= self._deadline:
+            self._record.notes.append("not retried: the deadline is too near")
+            self._give_up()
+        elif wait:
+            self._timer = runtime.loop.call_later(wait, self._try, candidate)
+        else:
+            self._try(candidate)
+
+    def _choose(self) -> Candidate | None:
+        while True:
+            if self._attempts_left > 0:
+                candidates = self._latest = self._candidates()
+                self._record.considered(self._route.name, candidates)
+                best = candidates[0] if candidates else None
+                if best is not None and not best.excluded:
+                    return best
+            if not self._fallbacks:
+                return None
+            self._fall_back(self._fallbacks.pop(0))
+
+    def _candidates(self) -> list[Candidate]:
+        runtime, on = self._runtime, self._route.spec.routing.hash_on
+        header = header_value(self._exchange.request.headers, on.header.encode()) if on.by == "header" else b""
+        asking = Asking(
+            self._view, self._admission, self._record.consumer.name, runtime.turn(self._route.name), header, self._tried
+        )
+        return route(asking, self._route, runtime.health, runtime.rng)
+
+    def _fall_back(self, to: CompiledRoute) -> None:
+        reasons = [f"{one.target.name}: {one.excluded}" for one in self._latest if one.excluded]
+        why = "; ".join(reasons) or "its attempts are used up"
+        self._record.notes.append(f"fell back from {self._route.name} to {to.name} ({why})")
+        self._route = to
+        self._record.route = to
+        self._attempts_left = to.spec.routing.attempts
+
+    def _backoff(self, tried: int) -> float:
+        """Exponential with jitter, so that callers of one failing target do not come back together."""
+        most = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (tried - 1))
+        return most * self._runtime.rng.uniform(0.5, 1.0)
+
+    def _try(self, candidate: Candidate) -> None:
+        runtime, view, target = self._runtime, self._view, candidate.target
+        self._timer = None
+        self._attempts_left -= 1
+        self._record.attempts_made += 1
+        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
+        provider, model = target.provider, target.spec.model
+        dialect: Dialect = DIALECTS[provider.dialect]
+        body = dialect.encode_request(
+            view,
+            model,
+            output_cap=self._admission.output_cap,
+            report_stream_usage="no-stream-usage" not in provider.quirks,
+        )
+        credential = self._upstreams.credential(provider.name, candidate.credential)
+        attempt = (StreamAttempt if view.stream else UnaryAttempt)(self, candidate, dialect, view)
+        now = attempt.started = runtime.clock.monotonic()
+        self._attempt = attempt
+        runtime.health.started(candidate.health, view.estimated_input_tokens)
+        head = b"".join(
+            (credential.head(view.operation, model), self._client_headers, b"content-length: %d\r\n\r\n" % len(body))
+        )
+        replayable = "connect" in self._route.spec.routing.retry_on
+        attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=self._deadline - now)
+        if not self._exchange.writable and not self._exchange.closed:
+            attempt.pause()
+
+    def _succeeded(self, attempt: Attempt) -> None:
+        self._over(attempt, "ok", "")
+        health = self._runtime.health
+        health.succeeded(attempt.candidate.health)
+        share = utilisation(attempt.headers) if attempt.candidate.target.spec.provisioned else None
+        if share is not None:
+            health.utilised(attempt.candidate.health, share)
+
+    def _over(self, attempt: Attempt, outcome: str, detail: str) -> None:
+        """One attempt has ended, however."""
+        runtime = self._runtime
+        self._attempt = None
+        attempt.resume()  # what is left of its answer must be read, or its connection never comes back
+        attempt.wire = None  # no cycle outlives a call: what is freed at once is reused while the caches hold it
+        runtime.health.ended(attempt.candidate.health, self._view.estimated_input_tokens)
+        runtime.metrics.attempt(attempt.candidate.target.provider.name, outcome)
+        self._record.attempt(attempt, outcome, detail, runtime.clock.monotonic())
+
+    def _hold_against(self, blame: Blame, attempt: Attempt, fault: UpstreamFault) -> None:
+        health, candidate = self._runtime.health, attempt.candidate
+        provider, model = candidate.target.provider.name, candidate.target.spec.model
+        if blame is Blame.TARGET:
+            health.failed(candidate.health, self._route.spec.routing.breaker)
+        elif blame is Blame.CREDENTIAL:
+            health.bench((provider, candidate.credential))
+        elif blame is Blame.CREDENTIAL_MODEL:
+            wait = retry_after_seconds(fault.headers, self._runtime.clock.now_ns())
+            health.cool_down(provider, candidate.credential, model, wait)
+        elif blame is Blame.CONTEXT_LENGTH:
+            # Nothing of the same size or smaller will take it either.
+            self._admission.needed_tokens = max(
+                self._admission.needed_tokens, (candidate.target.spec.context_window or 0) + 1
+            )
+            self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1_000
+
+    # Ends.
+
+    def _give_up(self) -> None:
+        """No candidate is left. What the last upstream said goes to the client, if it said anything."""
+        if self._fault is None:
+            problem = no_target_problem(self._view.model, self._record.candidates)
+            self._fail(problem)
+            return
+        fault, candidate = self._fault
+        if not passes_through(fault):
+            self._fail(client_problem(fault, candidate.target.label, self._runtime.clock.now_ns()))
+            return
+        self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
+        kind = header_value(fault.headers, b"content-type").decode("latin-1") or "application/json"
+        head = self._head(candidate, f"content-type: {kind}\r\n").encode() + passed_back(fault.headers)
+        self._exchange.respond(fault.status, head, fault.body)
+
+    def _fail(self, problem: Problem) -> None:
+        self._end(
+            End(problem.status, "failed", code=problem.code, reason=problem.message, usage=self._record.failed_usage())
+        )
+        head = self._head(None, _JSON) + problem_headers(problem)
+        self._exchange.respond(problem.status, head.encode(), self._record.dialect.encode_problem(problem))
+
+    def _end(self, end: End) -> int | None:
+        """Settles and records, before the last byte is sent. Returns the cost in nano-USD; None if unknown."""
+        self._runtime.metrics.in_flight -= 1
+        self._exchange.listener = None
+        return self._record.keep(self._runtime, self._view, self._grant, end)
+
+    def _head(self, candidate: Candidate | None, content_type: str) -> str:
+        return content_type + answer_head(
+            self._record,
+            "" if candidate is None else candidate.target.label,
+            self._runtime.state.remaining(self._grant.counters),
+            self._runtime.clock.now_ns(),
+        )
+
+
+def begin(
+    runtime: Runtime,
+    exchange: Exchange,
+    operation: Operation,
+    dialect: Dialect,
+    consumer: CompiledConsumer,
+    digest: bytes,
+) -> None:
+    """Reads, admits and claims; then the Call lives by its callbacks. Refusals are answered and recorded here."""
+    request = exchange.request
+    record = CallRecord(runtime, dialect, operation, consumer, digest, request)
+    try:
+        view = dialect.read(operation, request.body)
+    except UnreadableRequest as error:
+        _refuse(runtime, exchange, record, None, error.problem)
+        return
+    region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
+    admission = admit(view, consumer, runtime.compiled, region)
+    if isinstance(admission, Problem):
+        _refuse(runtime, exchange, record, view, admission)
+        return
+    record.admitted(admission)
+    taken = runtime.state.take(admission.claims, admission.route.deadline + _LEASE_MARGIN)
+    if isinstance(taken, Refusal):
+        record.refused = taken
+        _refuse(runtime, exchange, record, view, refusal_problem(taken, record.time_ns))
+        return
+    runtime.metrics.in_flight += 1
+    runtime.health.count_call()
+    call = Call(runtime, exchange, view, admission, taken, record)
+    exchange.listener = call
+    call.start()
+
+
+def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:
+    end = End(problem.status, "refused", code=problem.code, reason=problem.message, usage=_NOTHING_USED)
+    record.keep(runtime, view, None, end)
+    remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
+    head = _JSON + answer_head(record, "", remaining, record.time_ns) + problem_headers(problem)
+    exchange.respond(problem.status, head.encode(), record.dialect.encode_problem(problem))

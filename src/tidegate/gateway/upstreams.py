@@ -1,0 +1,141 @@
+"""Connections to providers: one pool per credential, and the request heads that never change, made ahead.
+
+A pool outlives a reload when nothing that it is made of has changed.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tidegate import __version__
+from tidegate.core.snapshot import ProviderSpec, SecretRef, Snapshot
+from tidegate.core.view import Operation
+from tidegate.dialects.dialect import Dialect
+from tidegate.dialects.registry import DIALECTS
+from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
+from tidegate.wire.message import encode_headers
+
+
+class SecretMissing(Exception):
+    """A secret that the configuration refers to is not there."""
+
+
+def resolve_secret(secret: SecretRef) -> str:
+    """Reads `{env: NAME}` or `{file: PATH}` now. Raises SecretMissing, which names the reference and never a value."""
+    if secret.value is not None:
+        return secret.value
+    if secret.env is not None:
+        value = os.environ.get(secret.env, "")
+        if not value:
+            raise SecretMissing(f"environment variable {secret.env} is not set")
+        return value
+    path = Path(secret.file or "")
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SecretMissing(f"secret file {path} cannot be read: {error.strerror}") from error
+
+
+class Credential:
+    """One key of a provider with its connection pool. `heads` are request heads up to the per-call headers."""
+
+    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "id", "pool", "provider")
+
+    def __init__(self, spec: ProviderSpec, credential_id: str, api_key: str | None, pool: Pool, base_path: str) -> None:
+        self.provider = spec.name
+        self.id = credential_id
+        self.pool = pool
+        self._spec = spec
+        self._base_path = base_path
+        self._dialect: Dialect = DIALECTS[spec.dialect]
+        self._heads: dict[tuple[Operation, str], bytes] = {}
+        origin = pool.origin
+        pairs = [
+            (b"host", origin.host_header.encode()),
+            (b"content-type", b"application/json"),
+            (b"accept-encoding", b"identity"),
+            (b"user-agent", b"tidegate/" + __version__.encode()),
+        ]
+        if api_key is not None:
+            pairs.append(self._dialect.credential_header(api_key))
+        pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
+        self._fixed = encode_headers(pairs)
+
+    def head(self, operation: Operation, model: str) -> bytes:
+        """Request line and fixed headers for one upstream model; the caller adds its own headers and the length."""
+        key = (operation, model)
+        head = self._heads.get(key)
+        if head is None:
+            target = self._dialect.upstream_path(operation, model, self._base_path, self._spec.api_version)
+            head = self._heads[key] = b"POST " + target.encode() + b" HTTP/1.1\r\n" + self._fixed
+        return head
+
+
+class Upstreams:
+    """All credentials of a snapshot, by (provider, credential id)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver) -> None:
+        self._loop = loop
+        self._resolver = resolver
+        self._credentials: dict[tuple[str, str], Credential] = {}
+        self._made_of: dict[tuple[str, str], tuple[ProviderSpec, str | None]] = {}
+
+    def prepare(self, snapshot: Snapshot) -> "Upstreams":
+        """The upstreams of another snapshot, sharing every pool that is unchanged. Raises SecretMissing.
+
+        `self` stays whole, so a snapshot that cannot be prepared changes nothing.
+        """
+        fresh = Upstreams(self._loop, self._resolver)
+        for spec in snapshot.providers:
+            for credential in spec.credentials:
+                key = (spec.name, credential.id)
+                api_key = None if credential.api_key is None else resolve_secret(credential.api_key)
+                made_of = (spec, api_key)
+                fresh._made_of[key] = made_of
+                if self._made_of.get(key) == made_of:
+                    fresh._credentials[key] = self._credentials[key]
+                else:
+                    fresh._credentials[key] = self._made(spec, credential.id, api_key)
+        return fresh
+
+    def credential(self, provider: str, credential_id: str) -> Credential:
+        return self._credentials[provider, credential_id]
+
+    def retire(self, successor: "Upstreams") -> None:
+        """Closes the pools that `successor` does not share, once their calls have ended."""
+        kept = {id(credential) for credential in successor._credentials.values()}
+        for credential in self._credentials.values():
+            if id(credential) not in kept:
+                credential.pool.close()
+
+    def close(self) -> None:
+        for credential in self._credentials.values():
+            credential.pool.close()
+
+    def connections(self) -> Iterator[tuple[str, int, int]]:
+        """(provider, open, idle) for each credential's pool."""
+        for credential in self._credentials.values():
+            yield credential.provider, credential.pool.open_connections, credential.pool.idle_connections
+
+    def _made(self, spec: ProviderSpec, credential_id: str, api_key: str | None) -> Credential:
+        origin, base_path = parse_origin(spec.base_url)
+        pool = Pool(origin, _pool_settings(spec, origin), loop=self._loop, resolver=self._resolver)
+        return Credential(spec, credential_id, api_key, pool, base_path.decode())
+
+
+def _pool_settings(spec: ProviderSpec, origin: Origin) -> PoolSettings:
+    times = spec.timeouts
+    return PoolSettings(
+        connect_timeout=times.connect,
+        first_byte_timeout=times.first_byte,
+        idle_timeout=times.idle,
+        total_timeout=times.total,
+        max_connections=spec.max_connections,
+        tls=TlsSettings(
+            ca_file=spec.ca_file,
+            cert_file=spec.client_cert_file,
+            key_file=spec.client_key_file,
+            verify=spec.verify_tls,
+        ),
+    )

@@ -1,0 +1,254 @@
+"""Which request is which operation, whether its credential is good, and what its answer is made of.
+
+Paths: OpenAI's `/v1/…`, Azure's `/openai/deployments/{deployment}/…?api-version=` and `/openai/v1/…`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, Literal
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Struct
+
+from tidegate.simulator.behaviour import Behaviour, Task, read_outcome
+from tidegate.simulator.openai.chat import chat_template
+from tidegate.simulator.openai.chat_request import read_chat
+from tidegate.simulator.openai.completions import completion_template, read_completion
+from tidegate.simulator.openai.embeddings import embedding_template, read_embedding
+from tidegate.simulator.openai.fields import Fields
+from tidegate.simulator.openai.moderations import moderation_template, read_moderation
+from tidegate.simulator.openai.rejection import Rejection
+from tidegate.simulator.openai.setting import Setting
+from tidegate.simulator.template import Template
+from tidegate.wire.message import Request
+
+Operation = Literal["chat", "completion", "embedding", "moderation", "models", "model"]
+
+_OPERATIONS: Final[Mapping[bytes, Operation]] = {
+    b"/chat/completions": "chat",
+    b"/completions": "completion",
+    b"/embeddings": "embedding",
+    b"/moderations": "moderation",
+    b"/models": "models",
+}
+_DEPLOYMENT: Final = re.compile(rb"/openai/deployments/([^/]+)(/.+)")
+_DEFAULT_MODERATION: Final = "omni-moderation-latest"
+
+
+class Route(Struct, frozen=True):
+    """What a request asks for. `name` comes from the path: of a model, or of an Azure deployment."""
+
+    operation: Operation
+    azure: bool = False
+    name: str = ""
+
+    @property
+    def task(self) -> Task:
+        """Of the models that serve it."""
+        return "chat" if self.operation in ("models", "model") else self.operation
+
+
+class Order(Struct):
+    """A request that was read: what its answer is made of."""
+
+    prompt: bytes
+    prompt_tokens: int
+    limit_tokens: int
+    """What its provider counts against a token limit before it has answered."""
+    stream: bool
+    build: Callable[[Setting], Template]
+
+
+def find_route(request: Request) -> Route:
+    """Raises Rejection: 404 for unknown paths, 405 for known ones with another method."""
+    path = request.path
+    if path.startswith(b"/v1/"):
+        found = _route_below(path[3:], azure=False)
+    elif path.startswith(b"/openai/v1/"):
+        found = _route_below(path[10:], azure=True)
+    else:
+        found = _route_deployment(path, request.query)
+    method = request.method.decode("latin-1")
+    if found is None:
+        raise Rejection(404, f"Invalid URL ({method} {path.decode('latin-1')})")
+    if method not in (("GET", "HEAD") if found.operation in ("models", "model") else ("POST",)):
+        where = path.decode("latin-1")
+        text = f"Not allowed to {method} on {where}. (HINT: Perhaps you meant to use a different HTTP method?)"
+        raise Rejection(405, text, code="method_not_supported")
+    return found
+
+
+def _route_below(path: bytes, azure: bool) -> Route | None:
+    operation = _OPERATIONS.get(path)
+    if operation is not None:
+        return Route(operation, azure)
+    if path.startswith(b"/models/"):
+        return Route("model", azure, unquote(path[8:].decode("latin-1")))
+    return None
+
+
+def _route_deployment(path: bytes, query: bytes) -> Route | None:
+    match = _DEPLOYMENT.fullmatch(path)
+    operation = None if match is None else _OPERATIONS.get(match[2])
+    if match is None or operation is None or operation == "models":
+        return None
+    if not query.startswith(b"api-version=") and b"&api-version=" not in query:
+        raise Rejection(404, "Resource not found")
+    return Route(operation, True, unquote(match[1].decode("latin-1")))
+
+
+def read_key(request: Request, route: Route) -> str:
+    """The credential: `Authorization: Bearer`, or Azure's `api-key`; "" if there is none."""
+    if route.azure:
+        key = request.header(b"api-key")
+        if key is not None:
+            return key.decode("latin-1")
+    scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+
+
+def check_key(key: str, bad_keys: Mapping[str, str], required: bool, route: Route) -> None:
+    """Raises Rejection."""
+    outcome = bad_keys.get(key)
+    if outcome is not None:
+        raise Rejection.of_status(*read_outcome("keys", outcome))
+    if required and not key:
+        if route.azure:
+            text = (
+                "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
+                "for an active subscription and use a correct regional API endpoint for your resource."
+            )
+            raise Rejection(401, text)
+        text = (
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            "auth (i.e. Authorization: Bearer YOUR_KEY)."
+        )
+        raise Rejection(401, text)
+
+
+def read_body(request: Request) -> Fields:
+    """The top level of a request's body. Raises Rejection."""
+    media = request.header(b"content-type")
+    if media is not None and not media.lower().startswith(b"application/json"):
+        text = (
+            f"Invalid Content-Type header ({media.decode('latin-1')}), expected application/json. (HINT: If you're "
+            "using curl, you can pass -H 'Content-Type: application/json')"
+        )
+        raise Rejection(400, text)
+    return Fields.of_body(request.body)
+
+
+def read_model(fields: Fields, route: Route) -> str:
+    """The model's name as it was asked for; a deployment in the path has precedence. Raises Rejection."""
+    if route.name:
+        return route.name
+    name = fields.text("model", _DEFAULT_MODERATION if route.operation == "moderation" else None)
+    if not name:
+        raise Rejection(400, "you must provide a model parameter")
+    return name
+
+
+def unknown_model(name: str, azure: bool) -> Rejection:
+    """A 404."""
+    if azure:
+        text = (
+            "The API deployment for this resource does not exist. If you created the deployment within the last "
+            "5 minutes, please wait a moment and try again."
+        )
+        return Rejection(404, text, code="model_not_found")
+    text = f"The model `{name}` does not exist or you do not have access to it."
+    return Rejection(404, text, code="model_not_found")
+
+
+def read_order(fields: Fields, operation: Task, name: str, behaviour: Behaviour) -> Order:
+    """Reads the body for an operation. Raises Rejection."""
+    if behaviour.task != operation:
+        raise _wrong_endpoint(operation, name)
+    match operation:
+        case "chat":
+            chat = read_chat(fields, behaviour.strict)
+            _check_window(chat.prompt_tokens, chat.limit, behaviour)
+            spent = chat.prompt_tokens + (chat.limit or 16)
+            build = partial(chat_template, chat, behaviour)
+            return Order(chat.prompt, chat.prompt_tokens, spent, chat.stream, build)
+        case "completion":
+            legacy = read_completion(fields, behaviour.strict)
+            _check_window(legacy.prompt_tokens, legacy.limit, behaviour)
+            spent = legacy.prompt_tokens + legacy.limit
+            build = partial(completion_template, legacy, behaviour)
+            return Order(legacy.prompt, legacy.prompt_tokens, spent, legacy.stream, build)
+        case "embedding":
+            embedding = read_embedding(fields, behaviour)
+            tokens = embedding.prompt_tokens
+            return Order(b"", tokens, tokens, False, partial(embedding_template, embedding, behaviour))
+        case "moderation":
+            moderation = read_moderation(fields, behaviour.strict)
+            tokens = moderation.prompt_tokens
+            return Order(b"", tokens, tokens, False, partial(moderation_template, moderation, behaviour))
+
+
+def _check_window(prompt_tokens: int, limit: int | None, behaviour: Behaviour) -> None:
+    window = behaviour.context_window
+    if limit is not None and limit > behaviour.max_output_tokens:
+        text = (
+            f"max_tokens is too large: {limit}. This model supports at most {behaviour.max_output_tokens} completion "
+            "tokens, whereas you provided " + str(limit) + "."
+        )
+        raise Rejection(400, text, param="max_tokens", code="invalid_value")
+    if prompt_tokens + (limit or 0) > window:
+        asked = "" if limit is None else f" ({prompt_tokens} in the messages, {limit} in the completion)"
+        text = (
+            f"This model's maximum context length is {window} tokens. However, your messages resulted in "
+            f"{prompt_tokens + (limit or 0)} tokens{asked}. Please reduce the length of the messages."
+        )
+        raise Rejection(400, text, param="messages", code="context_length_exceeded")
+
+
+def _wrong_endpoint(operation: Task, name: str) -> Rejection:
+    if operation == "chat":
+        text = (
+            "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use "
+            "v1/completions?"
+        )
+        return Rejection(404, text, param="model")
+    if operation == "completion":
+        text = (
+            "This is a chat model and not supported in the v1/completions endpoint. Did you mean to use "
+            "v1/chat/completions?"
+        )
+        return Rejection(404, text, param="model")
+    if operation == "embedding":
+        return Rejection(403, "You are not allowed to generate embeddings from this model")
+    return Rejection(400, f"Invalid value for 'model' = {name}. Please check the OpenAI documentation and try again.")
+
+
+def fixed_headers(name: str, route: Route) -> list[tuple[bytes, bytes]]:
+    """What is the same in every answer of a model."""
+    if route.azure:
+        return [
+            (b"x-ms-region", b"Simulated Region"),
+            (b"x-ms-deployment-name", name.encode()),
+        ]
+    return [
+        (b"openai-organization", b"org-simulated"),
+        (b"openai-processing-ms", b"12"),
+        (b"openai-version", b"2020-10-01"),
+    ]
+
+
+def model_body(name: str, behaviour: Behaviour) -> bytes:
+    """`GET /v1/models/{model}`."""
+    return msgspec.json.encode(model_object(name, behaviour)) + b"\n"
+
+
+def model_object(name: str, behaviour: Behaviour) -> dict[str, object]:
+    """As `/v1/models` lists it."""
+    return {"id": name, "object": "model", "created": behaviour.created, "owned_by": behaviour.owned_by}
+
+
+def model_list(models: Mapping[str, Behaviour]) -> bytes:
+    """`GET /v1/models`."""
+    listed = [model_object(name, behaviour) for name, behaviour in models.items() if name != "*"]
+    return msgspec.json.encode({"object": "list", "data": listed}) + b"\n"

@@ -1,0 +1,97 @@
+"""One outbound call as its caller and its connection see it: what is heard of it, why it fails, how it is stopped."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tidegate.wire.message import Headers
+
+FailureKind = Literal[
+    "connect",
+    "tls",
+    "pool-full",
+    "connect-timeout",
+    "first-byte-timeout",
+    "idle-timeout",
+    "total-timeout",
+    "reset",
+    "protocol",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call has no whole answer. `answered`: some byte of one came."""
+
+    kind: FailureKind
+    message: str
+    answered: bool = False
+
+
+class Sink(Protocol):
+    """Hears of one call: `on_head`, any number of `on_data`, then exactly one of `on_end` and `on_failure`.
+
+    Nothing is heard after `Call.cancel`.
+    """
+
+    def on_head(self, status: int, headers: Headers) -> None: ...
+
+    def on_data(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None: ...
+
+    def on_failure(self, failure: Failure) -> None: ...
+
+
+class Connection(Protocol):
+    """What a Call needs of the connection that carries it."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def drop(self) -> None:
+        """Closes at once; its call hears nothing."""
+        ...
+
+
+class Call:
+    """One request under way. Owned by the pool until it is over."""
+
+    __slots__ = ("body", "connection", "ends_at", "head", "over", "paused", "replayable", "sink", "starts_by")
+
+    def __init__(self, head: bytes, body: bytes, sink: Sink, *, replayable: bool, starts_by: float, ends_at: float):
+        self.head = head
+        self.body = body
+        self.sink = sink
+        self.replayable = replayable
+        """It may be sent once more, on a fresh connection, if a kept one proves dead before any answer."""
+        self.starts_by = starts_by
+        self.ends_at = ends_at
+        self.connection: Connection | None = None
+        self.paused = False
+        self.over = False
+
+    def cancel(self) -> None:
+        """Closes its connection, or gives up its place in the queue. Nothing more is heard."""
+        if self.over:
+            return
+        self.over = True
+        if self.connection is not None:
+            self.connection.drop()
+
+    def pause(self) -> None:
+        """Stops reading the upstream's socket, so that nothing piles up here."""
+        self.paused = True
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume(self) -> None:
+        self.paused = False
+        if self.connection is not None:
+            self.connection.resume()
+
+    def fail(self, failure: Failure) -> None:
+        if not self.over:
+            self.over = True
+            self.connection = None
+            self.sink.on_failure(failure)
