@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tidegate.wire.outbound import Call, Failure, FailureKind, Sink
 from tidegate.wire.pooled import PooledConnection
-from tidegate.wire.proxy import Proxy, ProxyRefused, Tunnel, proxy_for
+from tidegate.wire.proxy import Proxy, ProxyInvalid, ProxyRefused, Tunnel, proxy_for
 from tidegate.wire.resolver import Address, ResolutionFailed, Resolver
 
 __all__ = [
@@ -109,8 +109,12 @@ class Pool:
         self._connecting: dict[asyncio.Task[None], Call] = {}
         self._ssl = settings.tls.context() if origin.scheme == "https" else None
         self._proxy: Proxy | None = None
+        self._proxy_fault = ""
         if settings.use_environment_proxy:
-            self._proxy = proxy_for(origin.scheme, origin.host, origin.port)
+            try:
+                self._proxy = proxy_for(origin.scheme, origin.host, origin.port)
+            except ProxyInvalid as error:
+                self._proxy_fault = str(error)  # told to each call: none goes around the proxy
         self._closed = False
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -180,9 +184,10 @@ class Pool:
         except ssl.SSLError as error:
             call.fail(Failure("tls", f"TLS with {self.origin.host_header} failed: {error.reason or error}"))
             return
-        except (OSError, ResolutionFailed, ProxyRefused) as error:
+        except (OSError, ResolutionFailed, ProxyRefused, ProxyInvalid) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            call.fail(Failure("connect", f"cannot connect to {self.origin.host_header}: {reason}"))
+            through = "" if self._proxy is None else " through the proxy"
+            call.fail(Failure("connect", f"cannot connect to {self.origin.host_header}{through}: {reason}"))
             return
         if call.over:
             self.free(connection)
@@ -191,6 +196,8 @@ class Pool:
 
     async def _open(self) -> "PooledConnection":
         """Tries each address in turn; the last one's error is the one that is told."""
+        if self._proxy_fault:
+            raise ProxyInvalid(self._proxy_fault)
         via = self._proxy
         host, port = (self.origin.host, self.origin.port) if via is None else (via.host, via.port)
         addresses = await self._resolver.lookup(host, port)

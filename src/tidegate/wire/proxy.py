@@ -2,37 +2,84 @@
 
 import asyncio
 from base64 import b64encode
-from typing import Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Final, cast
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies_environment
 
 _MAX_ANSWER: Final = 16_384
+_MAX_TOLD: Final = 80
 
 
 class ProxyRefused(Exception):
     """The proxy answered the CONNECT with something other than 2xx."""
 
 
-class Proxy(NamedTuple):
+class ProxyInvalid(Exception):
+    """The environment names a proxy that cannot be used. The message names the variable and never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where it listens, and what it wants to be told."""
+
     host: str
     port: int
-    authorization: bytes
+    authorization: bytes = field(repr=False)
     """The value of `proxy-authorization`, or b""."""
 
 
 def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """From the environment, by the conventions that curl and Python's urllib share."""
-    url = getproxies().get(scheme)
-    if not url or proxy_bypass(f"{host}:{port}"):
+    """From the environment, by the conventions that curl and Python share. Raises ProxyInvalid."""
+    settings = getproxies_environment()
+    url = settings.get(scheme)
+    if not url or _bypassed(settings.get("no", ""), host, port):
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
-        return None
+    variable = f"{scheme.upper()}_PROXY"
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        name, proxy_port = parts.hostname, parts.port or 80
+    except ValueError:
+        raise ProxyInvalid(_not_a_url(variable)) from None  # its text may be a part of the password
+    if not name:
+        raise ProxyInvalid(_not_a_url(variable))
+    if parts.scheme != "http":
+        raise ProxyInvalid(f"{variable} names a proxy of another kind than http://, which is not supported")
     authorization = b""
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = b"Basic " + b64encode(pair.encode())
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    return Proxy(name, proxy_port, authorization)
+
+
+def _not_a_url(variable: str) -> str:
+    return f"{variable} is not the URL of a proxy; write http://HOST:PORT, signs in a password as %XX"
+
+
+def _bypassed(no_proxy: str, host: str, port: int) -> bool:
+    """Whether NO_PROXY means `host`: a domain with all below it, a network, an address; with a port, only that port."""
+    if no_proxy.strip() == "*":
+        return True
+    bare = f"[{host}]" if ":" in host else host.rstrip(".").lower()
+    spellings = (host, bare, f"{bare}:{port}")
+    for entry in no_proxy.split(","):
+        rule = entry.strip().lower()
+        if "/" in rule:
+            if _in_network(host, rule):
+                return True
+            continue
+        rule = rule.strip(".")
+        if rule and any(one == rule or one.endswith("." + rule) for one in spellings):
+            return True
+    return False
+
+
+def _in_network(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 class Tunnel(asyncio.Protocol):
@@ -58,11 +105,12 @@ class Tunnel(asyncio.Protocol):
         head, end, _ = self._answer.partition(b"\r\n\r\n")
         if not end and len(self._answer) <= _MAX_ANSWER:
             return
-        words = head.split(b" ", 2)
+        line = head.partition(b"\r\n")[0]
+        words = line.split(b" ", 2)
         if end and len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].startswith(b"2"):
             self._opened.set_result(None)
         else:
-            self._opened.set_exception(ProxyRefused(f"the proxy refused: {head[:80].decode('latin-1')}"))
+            self._opened.set_exception(ProxyRefused(f"the proxy refused: {line[:_MAX_TOLD].decode('latin-1')}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._opened.done():
