@@ -5,6 +5,7 @@ and timeouts; knows nothing of what the messages mean.
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _SWEEP_SECONDS: Final = 0.1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,11 @@ class Pool:
         task.add_done_callback(self._connected)
 
     def _connected(self, task: "asyncio.Task[None]") -> None:
-        self._connecting.pop(task, None)
+        call = self._connecting.pop(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a connection could not be opened", exc_info=error)  # a bug: it ends its own call, not more
+            call.fail(Failure("connect", f"cannot connect to {self.origin.host_header}"))
         self._serve_waiting()
 
     async def _opened(self, call: Call) -> None:
