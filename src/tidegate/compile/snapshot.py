@@ -103,6 +103,7 @@ def _model(model: Model, resources: Resources, book: PriceBook) -> ModelSpec:
         targets=tuple(_target(model, one, providers[one.provider], book) for one in model.spec.targets),
         routing=_routing(model.spec.routing),
         max_output_tokens=model.spec.max_output_tokens,
+        strict=model.spec.strict,
         labels=tuple(sorted(model.metadata.labels.items())),
     )
 

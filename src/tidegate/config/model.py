@@ -124,6 +124,9 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_output_tokens: Tokens | None = None
     """What is reserved for the answer of a call that sets no bound of its own; enforced upstream when a hard budget is
     in scope."""
+    strict: bool = False
+    """Refuse hints that an upstream of another dialect does not have, with 400, where they would else be dropped and named
+    in `x-tidegate-dropped`."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

@@ -113,6 +113,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     routing: RoutingSpec
     max_output_tokens: int | None = None
     """Enforced upstream when a client sets no bound and a hard budget is in scope; else only assumed when reserving."""
+    strict: bool = False
+    """Hints that an upstream of another dialect does not have are refused, not dropped."""
     created: int = 0
     labels: tuple[tuple[str, str], ...] = ()
 

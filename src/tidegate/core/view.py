@@ -8,6 +8,18 @@ from msgspec import Struct
 Operation = Literal["chat", "completion", "embedding", "moderation"]
 
 
+class PathTells(Struct, frozen=True):
+    """What the path and query of a request say of the call, in dialects that put it there."""
+
+    model: str = ""
+    stream: bool = False
+    form: str = ""
+    """The form of the stream where a dialect has several (Gemini: `array` without `alt=sse`)."""
+
+
+NO_PATH_TELLS = PathTells()
+
+
 class View(Struct, kw_only=True):
     """Made by a dialect's reader. Token counts are estimates from bytes; nothing is tokenised before a call."""
 
@@ -28,3 +40,11 @@ class View(Struct, kw_only=True):
     """The client itself asked for the usage chunk of a stream."""
     affinity: bytes = b""
     """Prompt prefix for hash routing."""
+    form: str = ""
+    """Of the stream: see PathTells."""
+    id: str = ""
+    """The call's, for answers whose upstream gave none."""
+    time_ns: int = 0
+    """When the call arrived, wall time."""
+    dropped: tuple[str, ...] = ()
+    """Hints that the attempt under way does without, by the client's names."""

@@ -5,21 +5,23 @@ from collections.abc import Iterable, Mapping
 from tidegate.core.claims import Bucket
 from tidegate.core.snapshot import ConsumerSpec, EndpointRule, ModelSpec, ProviderSpec, Snapshot, TargetSpec
 from tidegate.decide.cost import dearest_input, dearest_output
+from tidegate.dialects.dialect import UpstreamModel
 
 DEFAULT_MAX_OUTPUT = 4096
 """Assumed when reserving, where neither the client nor the model says how long an answer may be."""
 
 
 class CompiledTarget:
-    """A target with its provider, and its worst rates."""
+    """A target with its provider, and what the provider's dialect must know of it."""
 
-    __slots__ = ("key", "label", "name", "provider", "spec")
+    __slots__ = ("key", "label", "name", "provider", "spec", "upstream")
 
-    def __init__(self, model: str, spec: TargetSpec, provider: ProviderSpec) -> None:
+    def __init__(self, model: ModelSpec, spec: TargetSpec, provider: ProviderSpec) -> None:
         self.spec = spec
         self.name = spec.name
         self.provider = provider
-        self.key = (model, spec.name)
+        self.upstream = UpstreamModel(spec.model, provider.quirks, model.max_output_tokens)
+        self.key = (model.name, spec.name)
         self.label = f"{spec.provider}/{spec.model}"
 
 
@@ -43,7 +45,7 @@ class CompiledRoute:
     def __init__(self, spec: ModelSpec, providers: Mapping[str, ProviderSpec]) -> None:
         self.spec = spec
         self.name = spec.name
-        self.targets = tuple(CompiledTarget(spec.name, one, providers[one.provider]) for one in spec.targets)
+        self.targets = tuple(CompiledTarget(spec, one, providers[one.provider]) for one in spec.targets)
         self.priorities = tuple(sorted({one.spec.priority for one in self.targets}))
         self.fallbacks: tuple[CompiledRoute, ...] = ()
         self.deadline = spec.routing.deadline or max(one.provider.timeouts.total for one in self.targets)

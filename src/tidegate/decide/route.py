@@ -18,7 +18,7 @@ from tidegate.core.view import View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute, CompiledTarget
 from tidegate.decide.cost import cost_nano
-from tidegate.state.health import Health, TargetHealth
+from tidegate.state.health import Health, TargetHealth, TargetKey
 
 CandidateKey = tuple[str, str, str]
 """(model, target, credential)."""
@@ -35,6 +35,8 @@ class Asking(Struct):
     header: bytes = b""
     """The value of the header that the route hashes, if it does."""
     tried: Mapping[CandidateKey, int] = {}
+    ruled_out: Mapping[TargetKey, str] = {}
+    """Targets that have shown that they cannot serve this very call, and why."""
     """Attempts of this call so far."""
 
 
@@ -93,6 +95,9 @@ def _first(candidate: Candidate) -> bool:
 
 def _exclusion(candidate: Candidate, asking: Asking, compiled: CompiledRoute, health: Health) -> str:
     spec, admission = candidate.target.spec, asking.admission
+    ruled_out = asking.ruled_out.get(candidate.target.key)
+    if ruled_out is not None:
+        return ruled_out
     rule = admission.rule
     if rule is not None and rule.provider is not None and spec.provider != rule.provider:
         return f"rule of policy {rule.policy}: region {rule.region} goes to provider {rule.provider}"

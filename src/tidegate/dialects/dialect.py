@@ -1,5 +1,6 @@
 """What a dialect gives to the gateway, and the two ways in which it can fail to read."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -7,7 +8,9 @@ from msgspec import Struct
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import Operation, View
+from tidegate.core.view import Operation, PathTells, View
+from tidegate.dialects.canon import Answer as CanonicalAnswer
+from tidegate.dialects.canon import Event, Fault, Request
 
 
 class UnreadableRequest(Exception):
@@ -22,19 +25,22 @@ class UnreadableAnswer(Exception):
     """The upstream's bytes are not what its dialect promises."""
 
 
+class UpstreamModel(Struct, frozen=True):
+    """What a dialect must know of the model that it encodes a request for."""
+
+    name: str
+    """As its provider calls it."""
+    quirks: frozenset[str] = frozenset()
+    max_output_tokens: int | None = None
+    """What the configuration says an answer may be at most."""
+
+
 class Answer(Struct):
-    """A whole answer: the top level with each value's bytes untouched, and what it consumed."""
+    """A whole answer and what it consumed: natively the top level with each value's bytes untouched, else canonical."""
 
     fields: dict[str, msgspec.Raw]
     usage: Usage
-
-
-class Fault(Struct, frozen=True):
-    """An upstream's own error, read from its body as far as it can be; "" where it says nothing."""
-
-    type: str
-    code: str
-    message: str
+    canonical: CanonicalAnswer | None = None
 
 
 class StreamEvent(Struct):
@@ -59,44 +65,144 @@ class StreamReader(Protocol):
     content_events: int
     """Events with content so far: about one token each, the basis of an estimate when a stream is cut."""
 
-    def read(self, event: bytes) -> StreamEvent: ...
+    def read(self, event: bytes) -> StreamEvent:
+        """`event` is one whole frame. Raises UnreadableAnswer."""
+        ...
 
     def end_marker(self) -> bytes | None:
         """What to end the client's stream with when the upstream's simply ends; None if it is not complete."""
         ...
 
-
-class Dialect(Protocol):
-    """A wire format on the client's side and on the provider's side."""
-
-    name: str
-
-    def read(self, operation: Operation, body: bytes) -> View:
-        """Raises UnreadableRequest."""
+    def problem(self, problem: Problem) -> bytes:
+        """The in-band error frame of the client's dialect; no end marker follows it."""
         ...
 
-    def upstream_path(self, operation: Operation, model: str, base_path: str, api_version: str | None) -> str:
-        """Path and query of the upstream's endpoint."""
+
+class Splitter(Protocol):
+    """Cuts an upstream's bytes into whole frames."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Raises wire.framing.FrameError when what is held back grows over a bound, or cannot be a frame."""
         ...
 
-    def credential_header(self, api_key: str) -> tuple[bytes, bytes]: ...
 
-    def encode_request(self, view: View, model: str, *, output_cap: int | None, report_stream_usage: bool) -> bytes:
-        """The body for an upstream that calls it `model`. `output_cap`: a bound to set if the client set none."""
+class Relay(Protocol):
+    """How calls of one client dialect are served by one upstream dialect: natively, or through the hub."""
+
+    upstream_media: bytes
+    """The content type that an upstream's stream begins with."""
+    stream_head: str
+    """Header lines of the client's stream."""
+
+    def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        """The upstream's body. `output_cap`: a bound to set if the client set none.
+
+        Sets `view.dropped`. Raises UnreadableRequest for a field that this upstream cannot honour.
+        """
         ...
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
         """Raises UnreadableAnswer."""
         ...
 
-    def encode_answer(self, answer: Answer, model: str) -> bytes: ...
+    def encode_answer(self, answer: Answer, view: View) -> bytes: ...
 
     def stream_reader(self, view: View) -> StreamReader: ...
+
+    def splitter(self) -> Splitter: ...
+
+
+class EventDecoder(Protocol):
+    """One upstream stream, frame by frame, to canonical events. Keeps to the order that `canon` describes."""
+
+    def decode(self, frame: bytes) -> list[Event]:
+        """Raises UnreadableAnswer."""
+        ...
+
+    def end(self) -> list[Event]:
+        """The body has ended. [] where the stream is not complete; else what is still due, `Ended` last."""
+        ...
+
+
+class EventEncoder(Protocol):
+    """Canonical events to one client's stream.
+
+    What must wait until the call is accounted for (the finish reason with its usage, the end marker) is given out by
+    `end` alone.
+    """
+
+    def encode(self, event: Event) -> bytes:
+        """b"" where nothing is due yet."""
+        ...
+
+    def end(self) -> bytes: ...
+
+    def problem(self, problem: Problem) -> bytes:
+        """The in-band error frame; nothing follows it."""
+        ...
+
+
+class ChatCodec(Protocol):
+    """A dialect's chat operation to the hub and back."""
+
+    def decode_request(self, view: View) -> Request:
+        """Raises UnreadableRequest."""
+        ...
+
+    def encode_request(self, request: Request, upstream: UpstreamModel) -> bytes:
+        """Adds the names of dropped hints to `request.dropped`. Raises UnreadableRequest."""
+        ...
+
+    def decode_answer(self, body: bytes) -> CanonicalAnswer:
+        """Raises UnreadableAnswer."""
+        ...
+
+    def encode_answer(self, answer: CanonicalAnswer, view: View) -> bytes: ...
+
+    def event_decoder(self) -> EventDecoder: ...
+
+    def event_encoder(self, view: View) -> EventEncoder: ...
+
+
+class Dialect(Relay, Protocol):
+    """A wire format on the client's side and on the provider's side; as a Relay, the native one."""
+
+    name: str
+    family: str
+    """Dialects of one family have the same bodies: between them nothing is translated."""
+    chat: ChatCodec | None
+    """None where the dialect has no chat."""
+    client_paths: Mapping[bytes, Operation]
+    """Where its clients send which operation."""
+    prefix: bytes
+    """Before any of its paths, it tells this dialect from others with the same; b"" for none."""
+    matches_paths: bool
+    """It has paths with a model or a version in them: see `match_path`."""
+    telling_headers: tuple[bytes, ...]
+    """Request headers that only clients of this dialect send."""
+    native_headers: tuple[bytes, ...]
+    """A client's headers that go upstream when the call is relayed natively."""
+
+    def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
+        """For paths that are not in `client_paths`; the prefix is off. Raw bytes, still percent-encoded."""
+        ...
+
+    def read(self, operation: Operation, body: bytes, path: PathTells = ...) -> View:
+        """Raises UnreadableRequest."""
+        ...
+
+    def upstream_path(
+        self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
+    ) -> str:
+        """Path and query of the upstream's endpoint."""
+        ...
+
+    def credential_header(self, api_key: str) -> tuple[bytes, bytes]: ...
+
+    def default_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What every upstream call must carry unless the client's own value goes up in its place."""
+        ...
 
     def read_fault(self, status: int, body: bytes) -> Fault: ...
 
     def encode_problem(self, problem: Problem) -> bytes: ...
-
-    def encode_stream_problem(self, problem: Problem) -> bytes:
-        """The in-band error frame; no end marker follows it."""
-        ...

@@ -1,21 +1,19 @@
 """The gateway port's application: from a request's path to the Call that serves it, or to a clear refusal.
 
-Paths are matched raw, byte for byte: what is authorised is what is routed. Explicit prefixes (`/openai/v1/…`) serve the
-same operations.
+Which paths there are is said by the dialects (`endpoints`).
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from tidegate.core.problem import Problem
-from tidegate.core.view import Operation
 from tidegate.decide.compiled import CompiledConsumer
-from tidegate.dialects.openai import OpenAI, model_object
+from tidegate.dialects.openai import model_object
 from tidegate.gateway.call import begin
+from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.runtime import Runtime
@@ -23,18 +21,6 @@ from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
 _JSON: Final = b"content-type: application/json\r\n"
-_DIALECT: Final = OpenAI()
-
-_PREFIXES: Final = (b"/v1", b"/openai/v1")
-_OPERATIONS: Final[Mapping[bytes, Operation]] = {
-    b"/chat/completions": "chat",
-    b"/completions": "completion",
-    b"/embeddings": "embedding",
-    b"/moderations": "moderation",
-}
-_ROUTES: Final[Mapping[bytes, Operation]] = {
-    prefix + path: operation for prefix in _PREFIXES for path, operation in _OPERATIONS.items()
-}
 _MODELS_PATH: Final = re.compile(rb"(?:/openai)?/v1/models(?:/(.+))?$")
 
 _TOO_BUSY: Final = Problem(
@@ -64,9 +50,9 @@ class GatewayApp:
 
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
-        operation = _ROUTES.get(request.path)
-        if operation is None or request.method != b"POST":
-            self._other(exchange)
+        endpoint = EXACT.get(request.path) or find_endpoint(request)
+        if endpoint is None or request.method != b"POST":
+            self._other(exchange, endpoint)
             return
         identified = self._identified(request)
         if isinstance(identified, Problem):
@@ -80,7 +66,7 @@ class GatewayApp:
         if not runtime.spool.ready:
             self._refuse(exchange, _no_records(runtime.spool.reason))
             return
-        begin(runtime, exchange, operation, _DIALECT, consumer, digest)
+        begin(runtime, exchange, endpoint, consumer, digest)
 
     def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
         return self._rendered(request, Problem(status=status, code=code, message=message))
@@ -95,7 +81,7 @@ class GatewayApp:
         return digest, consumer
 
     def _refused_by_head(self, request: Request) -> Problem | None:
-        if request.path not in _ROUTES:
+        if find_endpoint(request) is None:
             return _unknown_path(request)
         identified = self._identified(request)
         return identified if isinstance(identified, Problem) else None
@@ -106,10 +92,10 @@ class GatewayApp:
         headers, body = self._rendered(exchange.request, problem)
         exchange.respond(problem.status, headers, body)
 
-    def _other(self, exchange: Exchange) -> None:
+    def _other(self, exchange: Exchange, endpoint: Endpoint | None) -> None:
         request = exchange.request
         path = request.path
-        if path in _ROUTES:
+        if endpoint is not None:
             problem = Problem(status=405, code="invalid_request", message="This path takes POST.")
             headers, body = self._rendered(request, problem)
             exchange.respond(405, headers + b"allow: POST\r\n", body)
@@ -152,7 +138,7 @@ class GatewayApp:
         exchange.respond(200, self._head(exchange.request), body)
 
     def _rendered(self, request: Request | None, problem: Problem) -> tuple[bytes, bytes]:
-        return self._head(request) + problem_headers(problem).encode(), _DIALECT.encode_problem(problem)
+        return self._head(request) + problem_headers(problem).encode(), spoken_by(request).encode_problem(problem)
 
     def _head(self, request: Request | None) -> bytes:
         """The fields of an answer that no Call made."""
@@ -163,7 +149,7 @@ class GatewayApp:
 
 def _unknown_path(request: Request) -> Problem:
     asked = f"{request.method.decode('latin-1')} {request.path[:200].decode('latin-1')}"
-    served = ", ".join(sorted(path.decode() for path in _ROUTES if path.startswith(b"/v1")))
+    served = ", ".join(sorted(path.decode() for path in EXACT if path.startswith(b"/v1")))
     return Problem(
         status=404,
         code="not_found",

@@ -12,13 +12,14 @@ from tidegate.core.problem import Problem
 from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import View
 from tidegate.decide.route import Candidate
-from tidegate.dialects.dialect import Answer, Dialect, Fault, UnreadableAnswer
+from tidegate.dialects.canon import Fault
+from tidegate.dialects.dialect import Answer, Dialect, Relay, UnreadableAnswer
 from tidegate.gateway.headers import header_value
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
+from tidegate.wire.framing import FrameError
 from tidegate.wire.message import Headers
 from tidegate.wire.server import Exchange
-from tidegate.wire.sse import SseOverflow, SseSplitter
 
 _MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
 _MAX_FAULT_BYTES: Final = 1024 * 1024
@@ -64,12 +65,26 @@ class AttemptOwner(Protocol):
 class Attempt:
     """What both kinds share: the upstream's head, and faults in place of an answer."""
 
-    __slots__ = ("candidate", "dialect", "headers", "owner", "parts", "size", "started", "status", "view", "wire")
+    __slots__ = (
+        "candidate",
+        "dialect",
+        "headers",
+        "owner",
+        "parts",
+        "relay",
+        "size",
+        "started",
+        "status",
+        "view",
+        "wire",
+    )
 
-    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, view: View) -> None:
+    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, relay: Relay, view: View) -> None:
         self.owner = owner
         self.candidate = candidate
         self.dialect = dialect
+        """The upstream's."""
+        self.relay = relay
         self.view = view
         self.started = 0.0
         self.status = 0
@@ -139,7 +154,7 @@ class UnaryAttempt(Attempt):
             self.status_fault()
             return
         try:
-            answer = self.dialect.read_answer(self.view.operation, self.body())
+            answer = self.relay.read_answer(self.view.operation, self.body())
         except UnreadableAnswer as error:
             self.malformed(str(error))
             return
@@ -151,10 +166,10 @@ class StreamAttempt(Attempt):
 
     __slots__ = ("exchange", "held", "over", "reader", "splitter")
 
-    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, view: View) -> None:
-        super().__init__(owner, candidate, dialect, view)
-        self.reader = dialect.stream_reader(view)
-        self.splitter = SseSplitter()
+    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, relay: Relay, view: View) -> None:
+        super().__init__(owner, candidate, dialect, relay, view)
+        self.reader = relay.stream_reader(view)
+        self.splitter = relay.splitter()
         self.exchange: Exchange | None = None
         self.held: list[bytes] = []
         self.over = False
@@ -177,7 +192,7 @@ class StreamAttempt(Attempt):
                 self._relay(event, out)
                 if self.over:
                     return
-        except (UnreadableAnswer, SseOverflow) as error:
+        except (UnreadableAnswer, FrameError) as error:
             self._write(out)
             self._break(str(error))
             return
@@ -189,10 +204,15 @@ class StreamAttempt(Attempt):
         if self.status != 200:
             self.status_fault()
             return
-        if self.exchange is None and not header_value(self.headers, b"content-type").startswith(b"text/event-stream"):
+        media = header_value(self.headers, b"content-type")
+        if self.exchange is None and not media.startswith(self.relay.upstream_media):
             self._break("a stream was asked for, the answer is none")
             return
-        marker = self.reader.end_marker()
+        try:
+            marker = self.reader.end_marker()
+        except UnreadableAnswer as error:
+            self._break(str(error))
+            return
         if marker is None:
             self._break("the stream ended without its end marker")
         else:
@@ -261,5 +281,5 @@ class StreamAttempt(Attempt):
             self.malformed(detail)
             return
         self.owner.settle_stream(self, STREAM_BROKEN, detail)
-        self.exchange.write(frame or self.dialect.encode_stream_problem(STREAM_BROKEN))
+        self.exchange.write(frame or self.reader.problem(STREAM_BROKEN))
         self.exchange.finish()

@@ -11,15 +11,24 @@ from tidegate.core.claims import Refusal
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import Operation, View
+from tidegate.core.view import View
 from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
 from tidegate.dialects.dialect import Answer, Dialect, UnreadableRequest
-from tidegate.dialects.registry import DIALECTS
+from tidegate.dialects.registry import DIALECTS, native, relay_between
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
-from tidegate.gateway.faults import client_problem, fault_name, passes_through, retry_after_seconds
+from tidegate.gateway.endpoints import Endpoint
+from tidegate.gateway.faults import (
+    client_problem,
+    fault_name,
+    not_dropped,
+    passes_through,
+    retry_after_seconds,
+    translated_problem,
+    unserved,
+)
 from tidegate.gateway.headers import (
     answer_head,
     header_value,
@@ -30,6 +39,7 @@ from tidegate.gateway.headers import (
 )
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
+from tidegate.state.health import TargetKey
 from tidegate.state.memory import Grant
 from tidegate.wire.server import Exchange
 
@@ -37,7 +47,6 @@ _LEASE_MARGIN: Final = 60.0
 _BACKOFF_FIRST: Final = 0.1
 _BACKOFF_MOST: Final = 2.0
 _JSON: Final = "content-type: application/json\r\n"
-_EVENTS: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 _CLIENT_GONE: Final = 499
 _NOTHING_USED: Final = Usage(source="reported")
 
@@ -58,9 +67,11 @@ class Call:
         "_latest",
         "_record",
         "_route",
+        "_ruled_out",
         "_runtime",
         "_timer",
         "_tried",
+        "_unhonoured",
         "_upstreams",
         "_view",
     )
@@ -86,9 +97,11 @@ class Call:
         self._attempts_left = admission.route.spec.routing.attempts
         self._fallbacks = [one for one in admission.route.fallbacks if one.name in record.consumer.models]
         self._tried: dict[CandidateKey, int] = {}
+        self._ruled_out: dict[TargetKey, str] = {}
         self._latest: list[Candidate] = []
         self._attempt: Attempt | None = None
         self._fault: tuple[UpstreamFault, Candidate] | None = None
+        self._unhonoured: Problem | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._client_headers = upstream_headers(exchange.request)
 
@@ -141,12 +154,13 @@ class Call:
         cost = self._end(End(200, "ok", usage=answer.usage, candidate=attempt.candidate))
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, _JSON)}x-tidegate-cost-usd: {told}\r\n"
-        body = attempt.dialect.encode_answer(answer, self._view.model)
+        body = attempt.relay.encode_answer(answer, self._view)
         self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
 
     def committed(self, attempt: StreamAttempt) -> Exchange:
         exchange = self._exchange
-        exchange.start(200, self._head(attempt.candidate, _EVENTS).encode() + passed_back(attempt.headers))
+        head = self._head(attempt.candidate, attempt.relay.stream_head)
+        exchange.start(200, head.encode() + passed_back(attempt.headers))
         return exchange
 
     def settle_stream(self, attempt: StreamAttempt, problem: Problem | None, detail: str) -> None:
@@ -210,7 +224,13 @@ class Call:
         runtime, on = self._runtime, self._route.spec.routing.hash_on
         header = header_value(self._exchange.request.headers, on.header.encode()) if on.by == "header" else b""
         asking = Asking(
-            self._view, self._admission, self._record.consumer.name, runtime.turn(self._route.name), header, self._tried
+            self._view,
+            self._admission,
+            self._record.consumer.name,
+            runtime.turn(self._route.name),
+            header,
+            self._tried,
+            self._ruled_out,
         )
         return route(asking, self._route, runtime.health, runtime.rng)
 
@@ -230,29 +250,49 @@ class Call:
     def _try(self, candidate: Candidate) -> None:
         runtime, view, target = self._runtime, self._view, candidate.target
         self._timer = None
+        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
+        provider = target.provider
+        dialect = DIALECTS[provider.dialect]
+        relay = relay_between(view.dialect, provider.dialect, view.operation)
+        try:
+            if relay is None:
+                raise unserved(view, provider.dialect)
+            body = relay.encode_request(view, target.upstream, output_cap=self._admission.output_cap)
+            if view.dropped and self._route.spec.strict:
+                raise not_dropped(view)
+        except UnreadableRequest as error:
+            self._cannot_honour(candidate, error.problem)
+            return
         self._attempts_left -= 1
         self._record.attempts_made += 1
-        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
-        provider, model = target.provider, target.spec.model
-        dialect: Dialect = DIALECTS[provider.dialect]
-        body = dialect.encode_request(
-            view,
-            model,
-            output_cap=self._admission.output_cap,
-            report_stream_usage="no-stream-usage" not in provider.quirks,
-        )
         credential = self._upstreams.credential(provider.name, candidate.credential)
-        attempt = (StreamAttempt if view.stream else UnaryAttempt)(self, candidate, dialect, view)
+        attempt = (StreamAttempt if view.stream else UnaryAttempt)(self, candidate, dialect, relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
+        own = self._native_headers(relay is dialect, dialect) or credential.defaults
         head = b"".join(
-            (credential.head(view.operation, model), self._client_headers, b"content-length: %d\r\n\r\n" % len(body))
+            (
+                credential.head(view.operation, target.spec.model, view.stream),
+                self._client_headers,
+                own,
+                b"content-length: %d\r\n\r\n" % len(body),
+            )
         )
         replayable = "connect" in self._route.spec.routing.retry_on
         attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=self._deadline - now)
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
+
+    def _native_headers(self, native: bool, dialect: Dialect) -> bytes:
+        return upstream_headers(self._exchange.request, dialect.native_headers) if native else b""
+
+    def _cannot_honour(self, candidate: Candidate, problem: Problem) -> None:
+        """This upstream would have to leave out something that matters: another may not."""
+        self._unhonoured = problem
+        self._record.notes.append(f"{candidate.target.name} not tried: {problem.message}")
+        self._ruled_out[candidate.target.key] = problem.message
+        self._next(retry=False)
 
     def _succeeded(self, attempt: Attempt) -> None:
         self._over(attempt, "ok", "")
@@ -287,19 +327,21 @@ class Call:
             self._admission.needed_tokens = max(
                 self._admission.needed_tokens, (candidate.target.spec.context_window or 0) + 1
             )
-            self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1_000
+            self._ruled_out[candidate.target.key] = "the prompt is too long for it"
 
     # Ends.
 
     def _give_up(self) -> None:
         """No candidate is left. What the last upstream said goes to the client, if it said anything."""
         if self._fault is None:
-            problem = no_target_problem(self._view.model, self._record.candidates)
-            self._fail(problem)
+            self._fail(self._unhonoured or no_target_problem(self._view.model, self._record.candidates))
             return
         fault, candidate = self._fault
         if not passes_through(fault):
             self._fail(client_problem(fault, candidate.target.label, self._runtime.clock.now_ns()))
+            return
+        if not native(self._view.dialect, candidate.target.provider.dialect):
+            self._fail(translated_problem(fault, self._runtime.clock.now_ns()))
             return
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
         kind = header_value(fault.headers, b"content-type").decode("latin-1") or "application/json"
@@ -320,6 +362,8 @@ class Call:
         return self._record.keep(self._runtime, self._view, self._grant, end)
 
     def _head(self, candidate: Candidate | None, content_type: str) -> str:
+        if self._view.dropped:
+            content_type += f"x-tidegate-dropped: {', '.join(self._view.dropped)}\r\n"
         return content_type + answer_head(
             self._record,
             "" if candidate is None else candidate.target.label,
@@ -331,19 +375,19 @@ class Call:
 def begin(
     runtime: Runtime,
     exchange: Exchange,
-    operation: Operation,
-    dialect: Dialect,
+    endpoint: Endpoint,
     consumer: CompiledConsumer,
     digest: bytes,
 ) -> None:
     """Reads, admits and claims; then the Call lives by its callbacks. Refusals are answered and recorded here."""
     request = exchange.request
-    record = CallRecord(runtime, dialect, operation, consumer, digest, request)
+    record = CallRecord(runtime, endpoint.dialect, endpoint.operation, consumer, digest, request)
     try:
-        view = dialect.read(operation, request.body)
+        view = endpoint.dialect.read(endpoint.operation, request.body, endpoint.tells)
     except UnreadableRequest as error:
         _refuse(runtime, exchange, record, None, error.problem)
         return
+    view.id, view.time_ns = record.id, record.time_ns
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
     admission = admit(view, consumer, runtime.compiled, region)
     if isinstance(admission, Problem):

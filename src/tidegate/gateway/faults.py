@@ -4,6 +4,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from tidegate.core.problem import Problem
+from tidegate.core.view import View
+from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.gateway.attempt import UpstreamFault
 from tidegate.gateway.headers import header_value
 from tidegate.wire.message import Headers
@@ -59,6 +61,37 @@ def client_problem(fault: UpstreamFault, target: str, now_ns: int) -> Problem:
 def passes_through(fault: UpstreamFault) -> bool:
     """An upstream's own error goes to the client with its status and body, but for faults of our own credential."""
     return fault.kind == "status" and 400 <= fault.status <= 599 and fault.status not in (401, 403)
+
+
+_TRANSLATED: Final = {401: 502, 403: 502, 529: 503}
+"""Statuses that another dialect's clients would misread: our credential is not theirs; 529 is Anthropic's own."""
+
+
+def translated_problem(fault: UpstreamFault, now_ns: int) -> Problem:
+    """An upstream's error for a client of another dialect: the status first, then what its own fields say."""
+    told = fault.told
+    return Problem(
+        status=_TRANSLATED.get(fault.status, fault.status),
+        code=told.code or told.type or "upstream_error",
+        message=told.message or f"The upstream answered with status {fault.status}.",
+        retry_after_seconds=retry_after_seconds(fault.headers, now_ns),
+    )
+
+
+def unserved(view: View, dialect: str) -> UnreadableRequest:
+    """400: there is no way from the client's dialect to the upstream's for this operation."""
+    message = (
+        f"A provider of dialect {dialect} cannot serve a call of {view.dialect} for {view.operation}. "
+        "Use another model, or the provider's own dialect."
+    )
+    return UnreadableRequest(Problem(status=400, code="unsupported_field", message=message, field="model"))
+
+
+def not_dropped(view: View) -> UnreadableRequest:
+    """400 on a Model with `strict: true`, where other Models go without the hint."""
+    names = ", ".join(f"`{one}`" for one in view.dropped)
+    message = f"The upstream of `{view.model}` has no {names}, and this model is strict. Leave it out."
+    return UnreadableRequest(Problem(status=400, code="unsupported_field", message=message, field=view.dropped[0]))
 
 
 def _sane(seconds: float) -> float:

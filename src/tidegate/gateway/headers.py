@@ -8,7 +8,7 @@ from tidegate.core.problem import Problem
 from tidegate.state.memory import Remaining
 from tidegate.wire.message import Headers, Request, encode_headers
 
-_FROM_CLIENT: Final = (b"traceparent", b"tracestate", b"idempotency-key", b"openai-beta", b"x-client-request-id")
+_FROM_CLIENT: Final = (b"traceparent", b"tracestate", b"idempotency-key", b"x-client-request-id")
 """Sent upstream as they came. Everything else stays here: credentials, cookies, addresses, client library telemetry."""
 
 _FROM_UPSTREAM: Final = frozenset(
@@ -34,9 +34,9 @@ def request_id(sent: bytes | None, own: str) -> str:
     return own
 
 
-def upstream_headers(request: Request) -> bytes:
-    """The block of the client's headers that go upstream."""
-    found = [(name, request.header(name)) for name in _FROM_CLIENT]
+def upstream_headers(request: Request, names: tuple[bytes, ...] = _FROM_CLIENT) -> bytes:
+    """The block of the client's headers that go upstream; `names` in place of those that any upstream gets."""
+    found = [(name, request.header(name)) for name in names]
     passing = [(name, value) for name, value in found if value is not None]
     return encode_headers(passing) if passing else b""
 

@@ -40,7 +40,7 @@ def resolve_secret(secret: SecretRef) -> str:
 class Credential:
     """One key of a provider with its connection pool. `heads` are request heads up to the per-call headers."""
 
-    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "id", "pool", "provider")
+    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "defaults", "id", "pool", "provider")
 
     def __init__(self, spec: ProviderSpec, credential_id: str, api_key: str | None, pool: Pool, base_path: str) -> None:
         self.provider = spec.name
@@ -49,7 +49,9 @@ class Credential:
         self._spec = spec
         self._base_path = base_path
         self._dialect: Dialect = DIALECTS[spec.dialect]
-        self._heads: dict[tuple[Operation, str], bytes] = {}
+        self._heads: dict[tuple[Operation, str, bool], bytes] = {}
+        self.defaults = encode_headers(list(self._dialect.default_headers()))
+        """Headers for calls that bring none of the dialect's own."""
         origin = pool.origin
         pairs = [
             (b"host", origin.host_header.encode()),
@@ -62,12 +64,14 @@ class Credential:
         pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
         self._fixed = encode_headers(pairs)
 
-    def head(self, operation: Operation, model: str) -> bytes:
+    def head(self, operation: Operation, model: str, stream: bool) -> bytes:
         """Request line and fixed headers for one upstream model; the caller adds its own headers and the length."""
-        key = (operation, model)
+        key = (operation, model, stream)
         head = self._heads.get(key)
         if head is None:
-            target = self._dialect.upstream_path(operation, model, self._base_path, self._spec.api_version)
+            target = self._dialect.upstream_path(
+                operation, model, self._base_path, self._spec.api_version, stream=stream
+            )
             head = self._heads[key] = b"POST " + target.encode() + b" HTTP/1.1\r\n" + self._fixed
         return head
 

@@ -7,11 +7,13 @@ U+2028 inside JSON is text. Events are handled as bytes, so UTF-8 may be cut any
 import re
 from typing import Final
 
+from tidegate.wire.framing import FrameError
+
 _BLANK: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 
 
-class SseOverflow(Exception):
+class SseOverflow(FrameError):
     """An event is larger than the bound."""
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
 from tidegate.core.problem import Problem
-from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest
-from tidegate.dialects.openai import AzureOpenAI, OpenAI, usage_of
+from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest, UpstreamModel
+from tidegate.dialects.openai import AzureOpenAI, OpenAI
+from tidegate.dialects.openai.usage import usage_of
 
 DIALECT = OpenAI()
 
@@ -47,7 +48,7 @@ class TestRead:
     def test_of_duplicate_keys_the_last_counts_and_only_it_goes_upstream(self) -> None:
         view = DIALECT.read("chat", b'{"model":"cheap","messages":[],"model":"dear"}')
         assert view.model == "dear"
-        assert DIALECT.encode_request(view, "x", output_cap=None, report_stream_usage=True).count(b'"model"') == 1
+        assert DIALECT.encode_request(view, UpstreamModel("x"), output_cap=None).count(b'"model"') == 1
 
     @pytest.mark.parametrize(
         ("raw", "field", "says"),
@@ -85,24 +86,26 @@ class TestRead:
 class TestEncodeRequest:
     def test_every_value_keeps_its_bytes(self) -> None:
         raw = b'{"model":"a", "messages" : [ {"role":"user","content":"\\u00e9 \xc3\xa9"} ],"x_unknown":1.50e3}'
-        sent = DIALECT.encode_request(DIALECT.read("chat", raw), "b", output_cap=None, report_stream_usage=True)
+        sent = DIALECT.encode_request(DIALECT.read("chat", raw), UpstreamModel("b"), output_cap=None)
         assert sent == b'{"model":"b","messages":[ {"role":"user","content":"\\u00e9 \xc3\xa9"} ],"x_unknown":1.50e3}'
 
     def test_usage_is_asked_for_on_a_stream(self) -> None:
         view = DIALECT.read("chat", body(stream=True, stream_options={"include_obfuscation": False}))
-        sent = json.loads(DIALECT.encode_request(view, "b", output_cap=None, report_stream_usage=True))
+        sent = json.loads(DIALECT.encode_request(view, UpstreamModel("b"), output_cap=None))
         assert sent["stream_options"] == {"include_obfuscation": False, "include_usage": True}
 
     def test_but_not_of_an_upstream_that_rejects_it(self) -> None:
         view = DIALECT.read("chat", body(stream=True))
-        sent = json.loads(DIALECT.encode_request(view, "b", output_cap=None, report_stream_usage=False))
+        sent = json.loads(
+            DIALECT.encode_request(view, UpstreamModel("b", frozenset({"no-stream-usage"})), output_cap=None)
+        )
         assert "stream_options" not in sent
 
     def test_a_cap_only_where_the_client_set_none(self) -> None:
-        free = DIALECT.encode_request(DIALECT.read("chat", body()), "b", output_cap=50, report_stream_usage=True)
+        free = DIALECT.encode_request(DIALECT.read("chat", body()), UpstreamModel("b"), output_cap=50)
         bound = DIALECT.read("chat", body(max_tokens=9))
         assert json.loads(free)["max_completion_tokens"] == 50
-        assert b"50" not in DIALECT.encode_request(bound, "b", output_cap=50, report_stream_usage=True)
+        assert b"50" not in DIALECT.encode_request(bound, UpstreamModel("b"), output_cap=50)
 
 
 class TestUsage:
@@ -212,7 +215,7 @@ class TestAzure:
     )
     @pytest.mark.parametrize("base", ["", "/openai", "/openai/v1"])
     def test_both_surfaces(self, base: str, version: str | None, path: str) -> None:
-        assert AzureOpenAI().upstream_path("chat", "dep", base, version) == path
+        assert AzureOpenAI().upstream_path("chat", "dep", base, version, stream=False) == path
 
     def test_its_own_credential_header(self) -> None:
         assert AzureOpenAI().credential_header("k") == (b"api-key", b"k")

@@ -1,0 +1,38 @@
+"""What a model takes, by its name: rules that its provider publishes for a whole family of models.
+
+A rule holds for names that begin with its prefix, after any `org/` in front. A line here is all that a new family needs.
+"""
+
+from typing import Final
+
+from tidegate.dialects.canon import Effort, Thinking
+
+_EFFORT: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "grok-3-mini", "grok-4")
+"""Take `reasoning_effort`. Source: OpenAI's reasoning guide; xAI's API reference."""
+_NO_SAMPLERS: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6", "codex")
+"""Reject `temperature`, `top_p` and the penalties. Source: OpenAI's reasoning guide."""
+_BUDGET_EFFORT: Final[tuple[tuple[int, Effort], ...]] = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
+
+
+def takes_effort(model: str) -> bool:
+    return _bare(model).startswith(_EFFORT)
+
+
+def takes_samplers(model: str) -> bool:
+    return not _bare(model).startswith(_NO_SAMPLERS)
+
+
+def effort_of(thinking: Thinking | None) -> Effort | None:
+    """For upstreams that know efforts and no budgets; None where the model shall do as it does by itself."""
+    if thinking is None:
+        return None
+    if thinking.effort is not None or thinking.budget_tokens is None:
+        return thinking.effort
+    for most, effort in _BUDGET_EFFORT:
+        if thinking.budget_tokens <= most:
+            return effort
+    return "xhigh"
+
+
+def _bare(model: str) -> str:
+    return model.rpartition("/")[2].lower()

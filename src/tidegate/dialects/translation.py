@@ -1,0 +1,109 @@
+"""A call between two dialects: client → hub → upstream, and the answer back, event by event."""
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import Operation, View
+from tidegate.dialects.canon import (
+    ArgumentsDelta,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    ItemBegun,
+    ReasoningDelta,
+    ReasoningSealed,
+    RefusalDelta,
+    TextDelta,
+    ToolCall,
+    UsageTold,
+)
+from tidegate.dialects.dialect import (
+    Answer,
+    ChatCodec,
+    Dialect,
+    EventDecoder,
+    EventEncoder,
+    Splitter,
+    StreamEvent,
+    StreamReader,
+    UpstreamModel,
+)
+
+_DELTAS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta, ReasoningSealed, Finished)
+_STREAM_BROKEN = Problem(status=502, code="upstream_error", message="The upstream reported an error in its stream.")
+
+
+class Translation:
+    """Chat between a client's dialect and another of the upstream. Is a Relay. Stateless."""
+
+    def __init__(self, client: Dialect, client_chat: ChatCodec, upstream: Dialect, upstream_chat: ChatCodec) -> None:
+        self._client = client_chat
+        self._upstream = upstream_chat
+        self._upstream_dialect = upstream
+        self.upstream_media = upstream.upstream_media
+        self.stream_head = client.stream_head
+
+    def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        request = self._client.decode_request(view)
+        if request.max_output_tokens is None:
+            request.max_output_tokens = output_cap
+        body = self._upstream.encode_request(request, upstream)
+        view.dropped = tuple(dict.fromkeys(request.dropped))
+        return body
+
+    def read_answer(self, operation: Operation, body: bytes) -> Answer:
+        answer = self._upstream.decode_answer(body)
+        return Answer({}, answer.usage, answer)
+
+    def encode_answer(self, answer: Answer, view: View) -> bytes:
+        assert answer.canonical is not None  # noqa: S101 - read_answer of this class has set it
+        return self._client.encode_answer(answer.canonical, view)
+
+    def stream_reader(self, view: View) -> StreamReader:
+        return TranslatingReader(self._upstream.event_decoder(), self._client.event_encoder(view))
+
+    def splitter(self) -> Splitter:
+        return self._upstream_dialect.splitter()
+
+
+class TranslatingReader:
+    """Is a StreamReader. Holds one frame's events at a time, and what the two codecs must remember."""
+
+    def __init__(self, decoder: EventDecoder, encoder: EventEncoder) -> None:
+        self.usage: Usage | None = None
+        self.content_events = 0
+        self._decoder = decoder
+        self._encoder = encoder
+
+    def read(self, event: bytes) -> StreamEvent:
+        """One whole frame of the upstream. Raises UnreadableAnswer."""
+        return self._told(self._decoder.decode(event))
+
+    def end_marker(self) -> bytes | None:
+        told = self._told(self._decoder.end())
+        return told.bytes if told.done else None
+
+    def problem(self, problem: Problem) -> bytes:
+        return self._encoder.problem(problem)
+
+    def _told(self, events: list[Event]) -> StreamEvent:
+        told = StreamEvent(b"")
+        out: list[bytes] = []
+        for event in events:
+            if isinstance(event, UsageTold):
+                self.usage = event.usage
+            elif isinstance(event, Failed):
+                told.fault = event.fault
+                message = event.fault.message or _STREAM_BROKEN.message
+                out.append(self._encoder.problem(Problem(status=502, code="upstream_error", message=message)))
+                break
+            elif isinstance(event, Ended):
+                told.done = True
+                out.append(self._encoder.end())
+                break
+            elif isinstance(event, _DELTAS) or (isinstance(event, ItemBegun) and isinstance(event.item, ToolCall)):
+                told.content = True
+                self.content_events += 1
+            out.append(self._encoder.encode(event))
+        told.bytes = b"".join(out)
+        return told

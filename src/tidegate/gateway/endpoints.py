@@ -1,0 +1,65 @@
+"""From a request's raw path to the dialect and operation that it means.
+
+Paths are matched byte for byte: what is authorised is what is routed. Every dialect's paths are served as its clients know
+them, and again under the explicit prefix that tells dialects with equal paths apart (`/anthropic/v1/…`).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells
+from tidegate.dialects.dialect import Dialect
+from tidegate.dialects.registry import DIALECTS
+from tidegate.wire.message import Request
+
+
+class Endpoint(Struct, frozen=True):
+    dialect: Dialect
+    operation: Operation
+    tells: PathTells = NO_PATH_TELLS
+
+
+def _exact() -> dict[bytes, Endpoint]:
+    table: dict[bytes, Endpoint] = {}
+    for dialect in DIALECTS.values():
+        for path, operation in dialect.client_paths.items():
+            endpoint = Endpoint(dialect, operation)
+            table[path] = endpoint
+            if dialect.prefix:
+                table[dialect.prefix + path] = endpoint
+    return table
+
+
+EXACT: Final[Mapping[bytes, Endpoint]] = _exact()
+_MATCHING: Final = tuple(one for one in DIALECTS.values() if one.matches_paths)
+_OPENAI: Final = DIALECTS["openai"]
+
+
+def find_endpoint(request: Request) -> Endpoint | None:
+    """None for paths that no dialect serves with POST."""
+    endpoint = EXACT.get(request.path)
+    if endpoint is not None:
+        return endpoint
+    for dialect in _MATCHING:
+        path = request.path.removeprefix(dialect.prefix) if dialect.prefix else request.path
+        found = dialect.match_path(path, request.query)
+        if found is not None:
+            return Endpoint(dialect, *found)
+    return None
+
+
+def spoken_by(request: Request | None) -> Dialect:
+    """The dialect to answer a request in that has no endpoint: by its path, then by the headers that SDKs send."""
+    if request is None:
+        return _OPENAI
+    endpoint = find_endpoint(request)
+    if endpoint is not None:
+        return endpoint.dialect
+    for dialect in DIALECTS.values():
+        if (dialect.prefix and request.path.startswith(dialect.prefix + b"/")) or any(
+            request.header(name) is not None for name in dialect.telling_headers
+        ):
+            return dialect
+    return _OPENAI
