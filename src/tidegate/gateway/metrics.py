@@ -15,6 +15,8 @@ from tidegate.core.usage import UsageEvent
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _MILLIS: Final = tuple(bound * 1000 for bound in _SECONDS)
+_MAX_OUTCOMES: Final = 64
+"""Of one series, before further codes are counted together."""
 
 Sample = tuple[str, tuple[tuple[str, str], ...], int | float | str]
 """(metric name, labels, value): how other parts of the worker add gauges to a scrape."""
@@ -76,6 +78,8 @@ class Metrics:
         if series is None:
             series = self._calls[key] = CallSeries()
         outcome = (event.outcome, event.status, event.code)
+        if len(series.outcomes) >= _MAX_OUTCOMES and outcome not in series.outcomes:
+            outcome = (event.outcome, event.status, "other")  # codes may be an upstream's own words
         series.outcomes[outcome] = series.outcomes.get(outcome, 0) + 1
         if event.outcome == "refused":
             return
