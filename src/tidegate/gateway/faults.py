@@ -21,19 +21,22 @@ def fault_name(fault: UpstreamFault) -> str:
 
 def retry_after_seconds(headers: Headers, now_ns: int) -> float | None:
     """`retry-after-ms`, else `retry-after` as seconds or as a date (RFC 9110 §10.2.3)."""
-    milliseconds = header_value(headers, b"retry-after-ms")
+    milliseconds = _number(header_value(headers, b"retry-after-ms"))
+    if milliseconds is not None:
+        return _sane(milliseconds / 1000)
     value = header_value(headers, b"retry-after")
-    try:
-        if milliseconds:
-            return _sane(float(milliseconds) / 1000)
-        if not value:
+    seconds = _number(value)
+    if seconds is None and value:
+        try:
+            seconds = parsedate_to_datetime(value.decode("latin-1")).timestamp() - now_ns / 1e9
+        except ValueError:
             return None
-        text = value.decode("latin-1")
-        if text.replace(".", "", 1).isdigit():
-            return _sane(float(text))
-        return _sane(parsedate_to_datetime(text).timestamp() - now_ns / 1e9)
-    except ValueError:
-        return None
+    return None if seconds is None else _sane(seconds)
+
+
+def _number(value: bytes) -> float | None:
+    """Digits, with a fraction or without; None for all else that `float` would take, `nan` above all."""
+    return float(value) if value.replace(b".", b"", 1).isdigit() else None
 
 
 def client_problem(fault: UpstreamFault, target: str, now_ns: int) -> Problem:

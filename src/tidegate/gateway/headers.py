@@ -1,5 +1,6 @@
 """The headers that the gateway adds to an answer, and which of either side's headers pass through it."""
 
+import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -36,8 +37,7 @@ def request_id(sent: bytes | None, own: str) -> str:
 
 def upstream_headers(request: Request, names: tuple[bytes, ...] = _FROM_CLIENT) -> bytes:
     """The block of the client's headers that go upstream; `names` in place of those that any upstream gets."""
-    found = [(name, request.header(name)) for name in names]
-    passing = [(name, value) for name, value in found if value is not None]
+    passing = [(name, value) for name in names if (value := request.header(name)) is not None]
     return encode_headers(passing) if passing else b""
 
 
@@ -65,9 +65,10 @@ def utilisation(headers: Headers) -> float | None:
     """How full provisioned capacity is, 0 to 1, as Azure reports it: `93.1%` or `93.1`. None where it is not told."""
     value = header_value(headers, b"azure-openai-deployment-utilization").rstrip(b"% ")
     try:
-        return float(value) / 100 if value else None
+        share = float(value) / 100 if value else math.nan
     except ValueError:
         return None
+    return share if math.isfinite(share) else None
 
 
 def limit_headers(remaining: Remaining, now_ns: int) -> str:
