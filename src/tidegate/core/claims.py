@@ -32,11 +32,11 @@ class Bucket(Struct, frozen=True, kw_only=True):
     """A soft budget counts and alarms but never refuses."""
 
 
-class Claim(Struct, frozen=True):
-    """`amount` of `bucket`, worst case."""
+class Claims(Struct, frozen=True):
+    """What a call asks for, all or nothing: of each bucket the amount beside it, worst case."""
 
-    bucket: Bucket
-    amount: int
+    buckets: tuple[Bucket, ...]
+    amounts: list[int]
 
 
 class Level(Struct, frozen=True):

@@ -37,7 +37,7 @@ class ClaimRecord(Struct, frozen=True, array_like=True):
     used: int
 
 
-class Decision(Struct, frozen=True, kw_only=True, array_like=True):
+class Decision(Struct, frozen=True, array_like=True):
     """Stored beside its UsageEvent under the same id."""
 
     id: str

@@ -20,7 +20,7 @@ class PathTells(Struct, frozen=True):
 NO_PATH_TELLS = PathTells()
 
 
-class View(Struct, kw_only=True):
+class View(Struct):
     """Made by a dialect's reader. Token counts are estimates from bytes; nothing is tokenised before a call."""
 
     dialect: str

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from tidegate.core.claims import Bucket, Claim, Refusal
+from tidegate.core.claims import Bucket, Claims, Refusal
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.snapshot import EndpointRule
@@ -17,7 +17,7 @@ class Admission(Struct):
     """What the call may do, and what it has to claim for it."""
 
     route: CompiledRoute
-    claims: list[Claim]
+    claims: Claims
     hard_budget: bool
     """A hard budget is in scope: targets without a price are out."""
     output_cap: int | None
@@ -56,10 +56,9 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         view.worst_input_tokens, output, route.dearest_input, route.dearest_output, route.per_request_nano
     )
     tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
-    amounts = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
-    claims = [Claim(bucket, amounts[bucket.kind]) for bucket in consumer.buckets]
-    if consumer.model_buckets:
-        claims += [Claim(bucket, amounts[bucket.kind]) for bucket in consumer.model_buckets.get(view.model, ())]
+    buckets, kinds = consumer.buckets_of.get(view.model) or consumer.buckets_of[""]
+    by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
+    claims = Claims(buckets, [by_kind[kind] for kind in kinds])
     return Admission(route, claims, consumer.hard_budget, cap, tokens, rule)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from tidegate.core.claims import Bucket
+from tidegate.core.claims import Bucket, ClaimKind
 from tidegate.core.snapshot import ConsumerSpec, EndpointRule, ModelSpec, ProviderSpec, Snapshot, TargetSpec
 from tidegate.decide.cost import dearest_input, dearest_output
 from tidegate.dialects.dialect import UpstreamModel
@@ -79,10 +79,10 @@ class CompiledConsumer:
 
     __slots__ = (
         "buckets",
+        "buckets_of",
         "endpoint_rules",
         "hard_budget",
         "log",
-        "model_buckets",
         "models",
         "name",
         "region",
@@ -95,7 +95,10 @@ class CompiledConsumer:
         self.team = spec.team
         self.models = spec.models
         self.buckets = _interned(spec.buckets, intern)
-        self.model_buckets = {name: _interned(buckets, intern) for name, buckets in spec.model_buckets}
+        self.buckets_of = {"": _with_kinds(self.buckets)}
+        """What a call of a model claims from; "" is any model without buckets of its own."""
+        for name, buckets in spec.model_buckets:
+            self.buckets_of[name] = _with_kinds(self.buckets + _interned(buckets, intern))
         self.hard_budget = any(one.kind == "money" and not one.soft for one in self.buckets)
         self.region = spec.region
         self.endpoint_rules: tuple[EndpointRule, ...] = spec.endpoint_rules
@@ -136,3 +139,7 @@ class Compiled:
 
 def _interned(buckets: Iterable[Bucket], intern: dict[str, Bucket]) -> tuple[Bucket, ...]:
     return tuple(intern.setdefault(one.key, one) for one in buckets)
+
+
+def _with_kinds(buckets: tuple[Bucket, ...]) -> tuple[tuple[Bucket, ...], tuple[ClaimKind, ...]]:
+    return buckets, tuple(one.kind for one in buckets)

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tidegate.core.claims import Claim, Refusal
+from tidegate.core.claims import Claims, Refusal
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
 from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Usage, UsageEvent
 from tidegate.core.view import Operation, View
@@ -28,6 +28,7 @@ from tidegate.wire.message import Request
 _MAY_HAVE_COST: Final = frozenset(("first-byte-timeout", "idle-timeout", "total-timeout", "reset", "malformed"))
 """Faults after which an upstream may have served the call, and charged for it, all the same."""
 _MAX_DETAIL: Final = 300
+_NO_CLAIMS: Final = Claims((), [])
 
 
 class End(Struct):
@@ -87,7 +88,7 @@ class CallRecord:
         self.time_ns = runtime.clock.now_ns()
         self.first_byte_at = 0.0
         self.route: CompiledRoute | None = None
-        self.claims: list[Claim] = []
+        self.claims = _NO_CLAIMS
         self.candidates: list[Candidate] = []
         self.attempts: list[AttemptRecord] = []
         self.notes: list[str] = []
@@ -170,30 +171,31 @@ class CallRecord:
     def _event(self, view: View | None, end: End, cost: int | None, charged: int, now: float) -> UsageEvent:
         target = None if end.candidate is None else end.candidate.target
         price = None if target is None else target.spec.price
+        started = self.started_at
         return UsageEvent(
-            id=self.id,
-            time_ns=self.time_ns,
-            team=self.consumer.team,
-            consumer=self.consumer.name,
-            key=self.key,
-            model="" if view is None else view.model[:200],
-            provider="" if target is None else target.provider.name,
-            upstream_model="" if target is None else target.spec.model,
-            operation=self.operation,
-            dialect=self.dialect.name,
-            status=end.status,
-            outcome=end.outcome,
-            code=end.code,
-            stream=False if view is None else view.stream,
-            attempts=len(self.attempts),
-            usage=end.usage,
-            cost_nano=cost,
-            charged_nano=charged,
-            price_version="" if price is None else price.version,
-            first_byte_ms=round((self.first_byte_at - self.started_at) * 1000) if self.first_byte_at else None,
-            total_ms=round((now - self.started_at) * 1000),
-            snapshot=self.snapshot,
-            tags=self.consumer.tags,
+            self.id,
+            self.time_ns,
+            self.consumer.team,
+            self.consumer.name,
+            self.key,
+            "" if view is None else view.model[:200],
+            "" if target is None else target.provider.name,
+            "" if target is None else target.spec.model,
+            self.operation,
+            self.dialect.name,
+            end.status,
+            end.outcome,
+            end.code,
+            False if view is None else view.stream,
+            len(self.attempts),
+            end.usage,
+            cost,
+            charged,
+            "" if price is None else price.version,
+            round((self.first_byte_at - started) * 1000) if self.first_byte_at else None,
+            round((now - started) * 1000),
+            self.snapshot,
+            self.consumer.tags,
         )
 
     def _used(self, grant: Grant | None) -> list[int]:
@@ -202,26 +204,27 @@ class CallRecord:
             return grant.used
         refused = self.refused
         if refused is None:
-            return [-1] * len(self.claims)
-        return [refused.used if claim.bucket is refused.bucket else -1 for claim in self.claims]
+            return [-1] * len(self.claims.buckets)
+        return [refused.used if bucket is refused.bucket else -1 for bucket in self.claims.buckets]
 
     def _decision(self, grant: Grant | None, end: End, model: str) -> Decision:
         route = self.route
         used = self._used(grant)
+        claims = self.claims
         return Decision(
-            id=self.id,
-            snapshot=self.snapshot,
-            outcome=end.outcome,
-            code=end.code,
-            reason=end.reason[:_MAX_DETAIL],
-            model=model,
-            routed_model="" if route is None else route.name,
-            strategy="" if route is None else route.spec.routing.strategy,
-            claims=[
-                ClaimRecord(claim.bucket.key, claim.bucket.kind, claim.amount, claim.bucket.limit, before)
-                for claim, before in zip(self.claims, used, strict=True)
+            self.id,
+            self.snapshot,
+            end.outcome,
+            end.code,
+            end.reason[:_MAX_DETAIL],
+            model,
+            "" if route is None else route.name,
+            "" if route is None else route.spec.routing.strategy,
+            [
+                ClaimRecord(bucket.key, bucket.kind, amount, bucket.limit, before)
+                for bucket, amount, before in zip(claims.buckets, claims.amounts, used, strict=True)
             ],
-            candidates=[
+            [
                 CandidateRecord(
                     one.target.name,
                     one.target.provider.name,
@@ -232,6 +235,6 @@ class CallRecord:
                 )
                 for one in self.candidates
             ],
-            attempts=self.attempts,
-            notes=self.notes,
+            self.attempts,
+            self.notes,
         )

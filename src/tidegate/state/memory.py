@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from tidegate.core.claims import Bucket, Claim, Level, Refusal
+from tidegate.core.claims import Bucket, Claims, Level, Refusal
 from tidegate.core.clock import Clock
 from tidegate.state.counters import BudgetCounter, Counter, counter_for
 
@@ -46,15 +46,14 @@ class MemoryState:
         self._counters: dict[str, Counter] = {}
         self._open: dict[int, Grant] = {}
 
-    def take(self, claims: Sequence[Claim], lease_seconds: float) -> Grant | Refusal:
+    def take(self, claims: Claims, lease_seconds: float) -> Grant | Refusal:
         """All claims or none; the first hard one that does not fit is the Refusal."""
         now_ns = self._clock.now_ns()
         counters: list[Counter] = []
-        amounts: list[int] = []
+        amounts = claims.amounts
         used: list[int] = []
         by_key = self._counters
-        for claim in claims:
-            bucket, amount = claim.bucket, claim.amount
+        for bucket, amount in zip(claims.buckets, amounts, strict=True):
             counter = by_key.get(bucket.key)
             if counter is None or counter.bucket is not bucket:
                 counter = self._counter(bucket)
@@ -64,7 +63,6 @@ class MemoryState:
             if before + amount > counter.limit and not bucket.soft:
                 return Refusal(bucket, before, amount, counter.fits_at_ns(amount, now_ns), amount > counter.limit)
             counters.append(counter)
-            amounts.append(amount)
             used.append(before)
         grant = Grant(counters, amounts, used, self._clock.monotonic() + lease_seconds)
         marks = grant.marks

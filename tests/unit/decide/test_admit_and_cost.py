@@ -46,7 +46,8 @@ def test_the_worst_case_is_reserved_at_the_dearest_price_fallbacks_included() ->
         buckets=(TOKENS, BUDGET),
     )
     body = ASK % b',"max_tokens":100,"n":2'
-    claims = {claim.bucket.kind: claim.amount for claim in admitted(to, b',"max_tokens":100,"n":2').claims}
+    asked = admitted(to, b',"max_tokens":100,"n":2').claims
+    claims = {bucket.kind: amount for bucket, amount in zip(asked.buckets, asked.amounts, strict=True)}
     assert claims["money"] == len(body) * 5000 + 200 * 20000
     assert claims["tokens"] == len(body) // 4 + 1 + 200
 

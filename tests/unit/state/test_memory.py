@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tidegate.core.claims import Bucket, Claim, Refusal, Window
+from tidegate.core.claims import Bucket, Claims, Refusal, Window
 from tidegate.core.clock import ManualClock
 from tidegate.state.memory import Grant, MemoryState
 
@@ -17,6 +17,10 @@ TOKENS = Bucket(key="c/tokens/60s", kind="tokens", limit=100, window=MINUTE)
 PARALLEL = Bucket(key="c/concurrency", kind="concurrency", limit=3, window=Window())
 BUDGET = Bucket(key="team/t/money/hour", kind="money", limit=1000, window=Window(period="hour"))
 SOFT = Bucket(key="c/money/day", kind="money", limit=10, window=Window(period="day"), soft=True)
+
+
+def claims(*asked: tuple[Bucket, int]) -> Claims:
+    return Claims(tuple(bucket for bucket, _ in asked), [amount for _, amount in asked])
 
 
 def granted(taken: Grant | Refusal) -> Grant:
@@ -30,16 +34,16 @@ def used(state: MemoryState, bucket: Bucket) -> int:
 
 def test_all_or_nothing() -> None:
     state = MemoryState(ManualClock())
-    taken = state.take([Claim(REQUESTS, 1), Claim(TOKENS, 60)], 60)
+    taken = state.take(claims((REQUESTS, 1), (TOKENS, 60)), 60)
     assert isinstance(taken, Grant)
-    refused = state.take([Claim(REQUESTS, 1), Claim(TOKENS, 60)], 60)
+    refused = state.take(claims((REQUESTS, 1), (TOKENS, 60)), 60)
     assert isinstance(refused, Refusal)
     assert (refused.bucket, refused.used, refused.amount, refused.never_fits) == (TOKENS, 60, 60, False)
     assert used(state, REQUESTS) == 1
 
 
 def test_an_amount_above_the_whole_limit_never_fits() -> None:
-    refused = MemoryState(ManualClock()).take([Claim(TOKENS, 101)], 60)
+    refused = MemoryState(ManualClock()).take(claims((TOKENS, 101)), 60)
     assert isinstance(refused, Refusal)
     assert refused.never_fits
 
@@ -47,19 +51,19 @@ def test_an_amount_above_the_whole_limit_never_fits() -> None:
 def test_the_reset_of_a_refusal_is_when_it_fits() -> None:
     clock = ManualClock()
     state = MemoryState(clock)
-    granted(state.take([Claim(TOKENS, 100)], 600))
-    refused = state.take([Claim(TOKENS, 1)], 600)
+    granted(state.take(claims((TOKENS, 100)), 600))
+    refused = state.take(claims((TOKENS, 1)), 600)
     assert isinstance(refused, Refusal)
     clock.advance((refused.resets_at_ns - clock.now_ns()) / 1e9 - 0.01)
-    assert isinstance(state.take([Claim(TOKENS, 1)], 600), Refusal)
+    assert isinstance(state.take(claims((TOKENS, 1)), 600), Refusal)
     clock.advance(0.02)
-    granted(state.take([Claim(TOKENS, 1)], 600))
+    granted(state.take(claims((TOKENS, 1)), 600))
 
 
 def test_tokens_are_corrected_in_the_slot_of_the_take() -> None:
     clock = ManualClock()
     state = MemoryState(clock)
-    grant = granted(state.take([Claim(TOKENS, 40)], 600))
+    grant = granted(state.take(claims((TOKENS, 40)), 600))
     clock.advance(30)
     state.settle(grant, tokens=90, money_nano=None)
     assert used(state, TOKENS) == 90
@@ -70,7 +74,7 @@ def test_tokens_are_corrected_in_the_slot_of_the_take() -> None:
 def test_a_correction_after_the_span_is_void() -> None:
     clock = ManualClock()
     state = MemoryState(clock)
-    grant = granted(state.take([Claim(TOKENS, 40)], 600))
+    grant = granted(state.take(claims((TOKENS, 40)), 600))
     clock.advance(90)
     assert used(state, TOKENS) == 0
     state.settle(grant, tokens=90, money_nano=None)
@@ -79,7 +83,7 @@ def test_a_correction_after_the_span_is_void() -> None:
 
 def test_release_gives_back_money_and_tokens_but_not_the_request() -> None:
     state = MemoryState(ManualClock())
-    grant = granted(state.take([Claim(REQUESTS, 1), Claim(TOKENS, 9), Claim(PARALLEL, 1), Claim(BUDGET, 300)], 60))
+    grant = granted(state.take(claims((REQUESTS, 1), (TOKENS, 9), (PARALLEL, 1), (BUDGET, 300)), 60))
     assert state.reserved_total() == 301
     state.release(grant)
     state.release(grant)
@@ -89,15 +93,15 @@ def test_release_gives_back_money_and_tokens_but_not_the_request() -> None:
 
 def test_a_soft_budget_counts_and_never_refuses() -> None:
     state = MemoryState(ManualClock())
-    state.settle(granted(state.take([Claim(SOFT, 50)], 60)), tokens=None, money_nano=70)
-    granted(state.take([Claim(SOFT, 50)], 60))
+    state.settle(granted(state.take(claims((SOFT, 50)), 60)), tokens=None, money_nano=70)
+    granted(state.take(claims((SOFT, 50)), 60))
     assert used(state, SOFT) == 120
 
 
 def test_a_lapsed_lease_frees_the_place_and_keeps_the_money() -> None:
     clock = ManualClock()
     state = MemoryState(clock)
-    grant = granted(state.take([Claim(PARALLEL, 1), Claim(BUDGET, 300)], 60))
+    grant = granted(state.take(claims((PARALLEL, 1), (BUDGET, 300)), 60))
     clock.advance(61)
     assert state.expire() == 1
     assert (used(state, PARALLEL), used(state, BUDGET), state.reserved_total()) == (0, 300, 0)
@@ -108,10 +112,10 @@ def test_a_lapsed_lease_frees_the_place_and_keeps_the_money() -> None:
 def test_a_call_is_paid_in_the_period_that_admitted_it() -> None:
     clock = ManualClock(now_ns=1_700_002_799_000_000_000)  # one second before an hour is full
     state = MemoryState(clock)
-    grant = granted(state.take([Claim(BUDGET, 900)], 600))
+    grant = granted(state.take(claims((BUDGET, 900)), 600))
     clock.advance(2)
     assert used(state, BUDGET) == 0
-    granted(state.take([Claim(BUDGET, 1000)], 600))
+    granted(state.take(claims((BUDGET, 1000)), 600))
     state.settle(grant, tokens=None, money_nano=850)
     assert used(state, BUDGET) == 1000
 
@@ -119,26 +123,26 @@ def test_a_call_is_paid_in_the_period_that_admitted_it() -> None:
 def test_a_clock_put_back_opens_nothing_again() -> None:
     clock = ManualClock(now_ns=1_700_002_801_000_000_000)
     state = MemoryState(clock)
-    granted(state.take([Claim(BUDGET, 1000), Claim(REQUESTS, 5)], 600))
+    granted(state.take(claims((BUDGET, 1000), (REQUESTS, 5)), 600))
     clock.jump(-4000)
-    assert isinstance(state.take([Claim(BUDGET, 1)], 600), Refusal)
-    assert isinstance(state.take([Claim(REQUESTS, 1)], 600), Refusal)
+    assert isinstance(state.take(claims((BUDGET, 1)), 600), Refusal)
+    assert isinstance(state.take(claims((REQUESTS, 1)), 600), Refusal)
 
 
 def test_a_reload_keeps_counts_and_takes_the_new_limit() -> None:
     state = MemoryState(ManualClock())
-    granted(state.take([Claim(REQUESTS, 4)], 60))
+    granted(state.take(claims((REQUESTS, 4)), 60))
     lower = Bucket(key=REQUESTS.key, kind="requests", limit=2, window=MINUTE)
-    refused = state.take([Claim(lower, 1)], 60)
+    refused = state.take(claims((lower, 1)), 60)
     assert isinstance(refused, Refusal)
     assert refused.used == 4
     state.retain(frozenset())
-    granted(state.take([Claim(lower, 1)], 60))
+    granted(state.take(claims((lower, 1)), 60))
 
 
 def test_a_grant_outlives_its_bucket() -> None:
     state = MemoryState(ManualClock())
-    grant = granted(state.take([Claim(BUDGET, 5)], 60))
+    grant = granted(state.take(claims((BUDGET, 5)), 60))
     state.retain(frozenset())
     state.settle(grant, tokens=None, money_nano=5)
     assert state.reserved_total() == 0
@@ -148,8 +152,8 @@ def test_what_was_spent_before_a_restart_counts() -> None:
     clock = ManualClock(now_ns=1_700_002_801_000_000_000)
     state = MemoryState(clock)
     state.load_spent(BUDGET, 1_700_002_800_000_000_000, 990)
-    assert isinstance(state.take([Claim(BUDGET, 11)], 60), Refusal)
-    granted(state.take([Claim(BUDGET, 10)], 60))
+    assert isinstance(state.take(claims((BUDGET, 11)), 60), Refusal)
+    granted(state.take(claims((BUDGET, 10)), 60))
 
 
 @given(
@@ -165,7 +169,7 @@ def test_no_span_ever_holds_more_than_the_limit(calls: list[tuple[float, int]], 
     admitted: list[tuple[int, int]] = []
     for wait, amount in calls:
         clock.advance(wait * seconds / 60)
-        if isinstance(state.take([Claim(bucket, amount)], 60), Grant):
+        if isinstance(state.take(claims((bucket, amount)), 60), Grant):
             admitted.append((clock.now_ns(), amount))
     for start, _ in admitted:
         inside = sum(amount for at, amount in admitted if start <= at < start + seconds * 1_000_000_000)
@@ -192,8 +196,8 @@ class Money(RuleBasedStateMachine):
 
     @rule(money=st.integers(0, 400), tokens=st.integers(0, 40), lease=st.sampled_from([5.0, 5000.0]))
     def take(self, money: int, tokens: int, lease: float) -> None:
-        claims = [Claim(REQUESTS, 1), Claim(TOKENS, tokens), Claim(PARALLEL, 1), Claim(BUDGET, money)]
-        taken = self.state.take(claims, lease)
+        asked = claims((REQUESTS, 1), (TOKENS, tokens), (PARALLEL, 1), (BUDGET, money))
+        taken = self.state.take(asked, lease)
         if isinstance(taken, Grant):
             self.held.append(Held(taken, money, tokens))
 
@@ -241,4 +245,4 @@ TestMoney.settings = settings(max_examples=60, stateful_step_count=40, deadline=
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_a_limit_of_zero_admits_nothing(kind: str) -> None:
     bucket = Bucket(key="z", kind=kind, limit=0, window=MINUTE)
-    assert isinstance(MemoryState(ManualClock()).take([Claim(bucket, 1)], 60), Refusal)
+    assert isinstance(MemoryState(ManualClock()).take(claims((bucket, 1)), 60), Refusal)
