@@ -124,6 +124,24 @@ def test_lines_come_out_in_order_and_close_writes_the_rest(pipe: tuple[int, int]
     assert log.dropped == 0
 
 
+def test_a_line_that_comes_during_the_last_write_is_written_too(pipe: tuple[int, int]) -> None:
+    class ClosedWhileWriting(AccessLog):
+        def _write_all(self, data: bytes) -> bool:
+            if not self._closing:
+                self.write(line(2))
+                self._closing = True
+                self._wake.set()
+            return super()._write_all(data)
+
+    reading, writing = pipe
+    log = ClosedWhileWriting(writing)
+    log.write(line(1))
+    log.flush()
+    log._thread.join()
+    os.close(writing)
+    assert [told["id"] for told in read_all(reading)] == ["tg_1", "tg_2"]
+
+
 def test_the_buffer_is_bounded_and_what_it_drops_is_counted(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def digest_of(headers: Headers) -> bytes | None:
         ([(b"authorization", b"Basic dXNlcg=="), (b"x-api-key", b"tg-2")], b"tg-2"),
         ([(b"authorization", b"Bearer "), (b"x-api-key", b"tg-2")], b"tg-2"),
         ([(b"x-goog-api-key", b"tg-3"), (b"x-api-key", b"tg-2")], b"tg-2"),
+        ([(b"api-key", b"tg-3"), (b"x-api-key", b"tg-2")], b"tg-2"),
         ([(b"x-api-key", b""), (b"api-key", b"tg-2")], b"tg-2"),
         ([(b"authorization", b"Bearer tg-1"), (b"authorization", b"Bearer tg-2")], b"tg-1"),
         ([(b"x-api-key", b"\xfc\xff")], b"\xfc\xff"),
