@@ -48,3 +48,5 @@ class View(Struct):
     """When the call arrived, wall time."""
     dropped: tuple[str, ...] = ()
     """Hints that the attempt under way does without, by the client's names."""
+    renamed_tools: dict[str, str] = {}
+    """The upstream's name of a tool → the client's, where the attempt under way had to change it."""

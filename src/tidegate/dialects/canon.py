@@ -206,6 +206,8 @@ class Request(Struct, kw_only=True):
     """Hints, by the client's names, that this call does without: those that only the client's dialect has, put here by its
     decoder, then those that the upstream does not have, put here by its encoder."""
     names: dict[str, str] = field(default_factory=dict[str, str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    """The upstream's name of a tool → the client's, where they differ: put here by the encoder (`tool_names`)."""
 
     def called(self, canonical: str) -> str:
         """The client's name for a canonical field."""

@@ -28,6 +28,7 @@ from tidegate.dialects.dialect import (
     StreamReader,
     UpstreamModel,
 )
+from tidegate.dialects.tool_names import restore_name
 
 _DELTAS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta, ReasoningSealed, Finished)
 _STREAM_BROKEN = Problem(status=502, code="upstream_error", message="The upstream reported an error in its stream.")
@@ -49,6 +50,7 @@ class Translation:
             request.max_output_tokens = output_cap
         body = self._upstream.encode_request(request, upstream)
         view.dropped = tuple(dict.fromkeys(request.dropped))
+        view.renamed_tools = request.renamed
         return body
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
@@ -57,10 +59,13 @@ class Translation:
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         assert answer.canonical is not None  # noqa: S101 - read_answer of this class has set it
+        if view.renamed_tools:
+            for item in answer.canonical.items:
+                restore_name(item, view.renamed_tools)
         return self._client.encode_answer(answer.canonical, view)
 
     def stream_reader(self, view: View) -> StreamReader:
-        return TranslatingReader(self._upstream.event_decoder(), self._client.event_encoder(view))
+        return TranslatingReader(self._upstream.event_decoder(), self._client.event_encoder(view), view.renamed_tools)
 
     def splitter(self) -> Splitter:
         return self._upstream_dialect.splitter()
@@ -69,11 +74,12 @@ class Translation:
 class TranslatingReader:
     """Is a StreamReader. Holds one frame's events at a time, and what the two codecs must remember."""
 
-    def __init__(self, decoder: EventDecoder, encoder: EventEncoder) -> None:
+    def __init__(self, decoder: EventDecoder, encoder: EventEncoder, renamed: dict[str, str]) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
         self._decoder = decoder
         self._encoder = encoder
+        self._renamed = renamed
 
     def read(self, event: bytes) -> StreamEvent:
         """One whole frame of the upstream. Raises UnreadableAnswer."""
@@ -104,6 +110,8 @@ class TranslatingReader:
             elif isinstance(event, _DELTAS) or (isinstance(event, ItemBegun) and isinstance(event.item, ToolCall)):
                 told.content = True
                 self.content_events += 1
+                if self._renamed and isinstance(event, ItemBegun):
+                    restore_name(event.item, self._renamed)
             out.append(self._encoder.encode(event))
         told.bytes = b"".join(out)
         return told

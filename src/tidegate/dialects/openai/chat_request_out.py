@@ -5,7 +5,6 @@ Cache marks of other dialects have no place here: an OpenAI upstream finds repea
 Source: `openai.types.chat.completion_create_params` of the official SDK.
 """
 
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -31,6 +30,7 @@ from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.media import data_url
 from tidegate.dialects.model_rules import effort_of, takes_effort, takes_samplers
+from tidegate.dialects.pseudonym import pseudonym
 
 Json = dict[str, Any]
 
@@ -119,11 +119,6 @@ def _hints(body: Json, request: Request) -> None:
         body["user"] = pseudonym(request.user)
     if request.metadata is not None:
         request.dropped.append(request.called("metadata"))
-
-
-def pseudonym(user: str) -> str:
-    """Stable, and nothing of what the client wrote: it may be an e-mail address."""
-    return sha256(user.encode()).hexdigest()[:32]
 
 
 # Messages.
