@@ -9,10 +9,10 @@ from tidegate.config.scalars import Duration, NotYet
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai"],
+    Literal["openai", "azure-openai", "mistral"],
     NotYet(
         (
-            "anthropic", "gemini", "vertex", "bedrock", "cohere", "mistral", "ollama", "oip", "tfserving", "torchserve",
+            "anthropic", "gemini", "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
         )
     ),
 ]  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Final
 
 from tidegate.dialects.canon import Effort, Thinking
 
-_EFFORT: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "grok-3-mini", "grok-4")
-"""Take `reasoning_effort`. Source: OpenAI's reasoning guide; xAI's API reference."""
+_EFFORT: Final = (
+    "o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "grok-3-mini", "grok-4", "mistral-small", "mistral-medium",
+)  # fmt: skip
+"""Take `reasoning_effort`. Source: OpenAI's reasoning guide; xAI's and Mistral's API references."""
 _NO_SAMPLERS: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6", "codex")
 """Reject `temperature`, `top_p` and the penalties. Source: OpenAI's reasoning guide."""
 _BUDGET_EFFORT: Final[tuple[tuple[int, Effort], ...]] = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))

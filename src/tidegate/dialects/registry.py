@@ -6,10 +6,15 @@ from typing import Final
 
 from tidegate.core.view import Operation
 from tidegate.dialects.dialect import Dialect, Relay
+from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.translation import Translation
 
-DIALECTS: Final[Mapping[str, Dialect]] = {"openai": OpenAI(), "azure-openai": AzureOpenAI()}
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "openai": OpenAI(),
+    "azure-openai": AzureOpenAI(),
+    "mistral": Mistral(),
+}
 
 
 @cache

@@ -26,7 +26,7 @@ def _exact() -> dict[bytes, Endpoint]:
     for dialect in DIALECTS.values():
         for path, operation in dialect.client_paths.items():
             endpoint = Endpoint(dialect, operation)
-            table[path] = endpoint
+            table.setdefault(path, endpoint)  # of two dialects with one path, the other has it under its prefix
             if dialect.prefix:
                 table[dialect.prefix + path] = endpoint
     return table

@@ -83,6 +83,8 @@ class Said(Struct):
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
     annotations: list[Annotation] | None = None
+    signature: str | None = None
+    """Of the thought, where a dialect near to this one has it (Mistral)."""
 
 
 class _Choice(Struct):

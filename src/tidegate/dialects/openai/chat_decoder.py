@@ -15,6 +15,7 @@ from tidegate.dialects.canon import (
     Ended,
     Event,
     Failed,
+    Fault,
     Finished,
     ItemBegun,
     ItemEnded,
@@ -22,6 +23,7 @@ from tidegate.dialects.canon import (
     OutputItem,
     Reasoning,
     ReasoningDelta,
+    ReasoningSealed,
     RefusalDelta,
     TextDelta,
     ToolCall,
@@ -37,25 +39,31 @@ from tidegate.wire.sse import sse_data
 _DONE: Final = b"[DONE]"
 
 
-class _Choice(Struct):
+class Choice(Struct):
     delta: Said | None = None
     finish_reason: str | None = None
     index: int = 0
 
 
-class _Chunk(Struct):
-    choices: list[_Choice] | None = None
+class Chunk(Struct):
+    choices: list[Choice] | None = None
     id: str | None = None
     usage: Raw = NULL
     error: Raw = NULL
     service_tier: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
+_decode = msgspec.json.Decoder(Chunk).decode
 
 
 class ChunkDecoder:
-    """Is an EventDecoder. Remembers the open item and where each tool call stands."""
+    """Is an EventDecoder. Remembers the open item and where each tool call stands.
+
+    Dialects with chunks of nearly this shape read theirs with a `parse` of their own.
+    """
+
+    origin = "openai"
+    """Of the thoughts in it."""
 
     def __init__(self) -> None:
         self._begun = False
@@ -75,11 +83,11 @@ class ChunkDecoder:
                 raise UnreadableAnswer("the stream ended without a finish_reason")
             return [Ended()]
         try:
-            chunk = _decode(data)
+            chunk = self.parse(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"a chunk of the stream is not what the dialect promises: {error}") from error
         if present(chunk.error) is not None:
-            return [Failed(read_error(data))]
+            return [Failed(self.read_fault(data))]
         events: list[Event] = []
         if not self._begun:
             self._begun = True
@@ -91,23 +99,34 @@ class ChunkDecoder:
             events.append(UsageTold(usage_of(chunk.usage)))
         return events
 
+    def parse(self, data: bytes) -> Chunk:
+        """Raises msgspec.DecodeError."""
+        return _decode(data)
+
+    def read_fault(self, data: bytes) -> Fault:
+        """Of a chunk with `error`."""
+        return read_error(data)
+
     def end(self) -> list[Event]:
         """Some servers (`transformers serve`) end the body after the finish reason, without `[DONE]`."""
         return [Ended()] if self._finished else []
 
-    def _choice(self, choice: _Choice, events: list[Event], tier: str) -> None:
+    def _choice(self, choice: Choice, events: list[Event], tier: str) -> None:
         delta = choice.delta
         if delta is not None and not self._finished:
             self._delta(delta, events)
         if choice.finish_reason is not None and not self._finished:
+            finish = finish_of(choice.finish_reason, called=self._called)
             self._close(events)
             self._finished = True
-            events.append(Finished(finish_of(choice.finish_reason, called=self._called), tier))
+            events.append(Finished(finish, tier))
 
     def _delta(self, delta: Said, events: list[Event]) -> None:
         thought = delta.reasoning or delta.reasoning_content
         if thought:
             events.append(ReasoningDelta(self._in(Reasoning, events), thought))
+        if delta.signature:
+            events.append(ReasoningSealed(self._in(Reasoning, events), delta.signature))
         if delta.content:
             events.append(TextDelta(self._in(Message, events), delta.content))
         if delta.refusal:
@@ -155,7 +174,7 @@ class ChunkDecoder:
     def _in(self, kind: type[Message] | type[Reasoning], events: list[Event]) -> int:
         """The index of the open item of this kind; begins one if another, or none, is open."""
         if not isinstance(self._open, kind):
-            self._begin(Message("assistant", []) if kind is Message else Reasoning(origin="openai"), events)
+            self._begin(Message("assistant", []) if kind is Message else Reasoning(origin=self.origin), events)
         return self._next - 1
 
     def _begin(self, item: OutputItem, events: list[Event]) -> None:
