@@ -4,24 +4,24 @@ Answers are built once and kept by the request's bytes, so that a simulator unde
 """
 
 import asyncio
-import math
 import random
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator.behaviour import BadProfile, Behaviour, Profile, behaviour_from, profile_from
+from tidegate.simulator.behaviour import BadProfile, Behaviour, Profile, behaviour_from, profile_from, read_outcome
 from tidegate.simulator.calls import Call, CallLog
 from tidegate.simulator.control import PREFIX, Control
 from tidegate.simulator.delivery import Delivery
 from tidegate.simulator.model_state import ModelState
-from tidegate.simulator.openai import surface
-from tidegate.simulator.openai.rejection import Rejection
-from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.plan import plan_answer
-from tidegate.simulator.steering import HEADER, METADATA, split_name, steer
-from tidegate.simulator.template import Template
+from tidegate.simulator.rejection import Rejection
+from tidegate.simulator.setting import Setting
+from tidegate.simulator.steering import HEADER, split_name, steer
+from tidegate.simulator.surface import Order, Refusal, Surface
+from tidegate.simulator.surfaces import find_surface
+from tidegate.simulator.template import Reply
 from tidegate.wire.exchange import Exchange
 from tidegate.wire.message import Request, encode_headers
 
@@ -29,15 +29,18 @@ _KEPT_ANSWERS: Final = 1024
 _KEPT_BODY_BYTES: Final = 65_536
 _JSON: Final = b"content-type: application/json\r\n"
 
+_Key = tuple[bytes, bytes, bytes | None]
+"""Target, body, and the header on which the dialect's answers depend too."""
+
 
 class Answer(Struct):
     """A request that was read once: whose it is and what it gets."""
 
     state: ModelState
     behaviour: Behaviour
-    order: surface.Order
+    order: Order
     forced: str
-    template: Template
+    reply: Reply
     named: bytes
     """Header lines that do not change from call to call."""
 
@@ -60,7 +63,7 @@ class Simulator:
         self.calls.reset()
         self.models: dict[str, Behaviour] = dict(self.profile.models)
         self._states: dict[str, ModelState] = {}
-        self._answers: dict[tuple[bytes, bytes], Answer] = {}
+        self._answers: dict[_Key, Answer] = {}
         self._ids = random.Random(self.profile.seed)
 
     def set_model(self, name: str, behaviour: Behaviour | None) -> None:
@@ -85,8 +88,8 @@ class Simulator:
         return None
 
     def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
-        """In OpenAI's shape."""
-        return _JSON, Rejection(status, message, code=code).body()
+        """In the shape of the dialect that was meant."""
+        return _JSON, find_surface(request).error_body(Rejection(status, message, code=code), request)
 
     def on_request(self, exchange: Exchange) -> None:
         """A call, or a request to `/_sim/…`."""
@@ -95,33 +98,40 @@ class Simulator:
             exchange.respond(*self._control.answer(request))
             return
         call = self.calls.open(request, self._clock.now_ns())
-        azure = request.path.startswith(b"/openai/")
+        surface = find_surface(request)
         try:
             route = surface.find_route(request)
             call.key = surface.read_key(request, route)
-            surface.check_key(call.key, self.profile.keys, self.profile.require_key, route)
+            self._check_key(call.key, surface, route)
             if route.operation in ("models", "model"):
-                self._respond(exchange, call, 200, self._headers_of_lists(), self._models_body(route))
+                headers = _JSON + surface.call_headers(self._ids, route)
+                self._respond(exchange, call, 200, headers, self._models_body(surface, route))
             else:
-                self._serve(exchange, call, route)
+                self._serve(exchange, call, surface, route)
         except Rejection as rejection:
-            self._reject(exchange, call, rejection, azure)
+            self._reject(exchange, call, rejection, surface)
         except BadProfile as error:
-            self._reject(exchange, call, Rejection(400, str(error), code="bad_steering"), azure)
+            self._reject(exchange, call, Rejection(400, str(error), code="bad_steering"), surface)
+
+    def _check_key(self, key: str, surface: Surface, route: Any) -> None:
+        outcome = self.profile.keys.get(key)
+        if outcome is not None:
+            raise Rejection.of_status(*read_outcome("keys", outcome))
+        if self.profile.require_key and not key:
+            raise surface.no_key(route)
 
     # Models.
 
-    def _models_body(self, route: surface.Route) -> bytes:
+    def _models_body(self, surface: Surface, route: Any) -> bytes:
         if route.operation == "models":
-            return surface.model_list(self.models)
+            return surface.model_list(self.models, route)
         name = split_name(route.name)[0]
-        behaviour = self._behaviour_of(name, route.azure)
-        return surface.model_body(name, behaviour)
+        return surface.model_body(name, self._behaviour_of(name, surface, route), route)
 
-    def _behaviour_of(self, name: str, azure: bool) -> Behaviour:
+    def _behaviour_of(self, name: str, surface: Surface, route: Any) -> Behaviour:
         behaviour = self.models.get(name) or self.models.get("*")
         if behaviour is None:
-            raise surface.unknown_model(name, azure)
+            raise surface.unknown_model(name, route)
         return behaviour
 
     def _state_of(self, name: str, behaviour: Behaviour) -> ModelState:
@@ -132,13 +142,15 @@ class Simulator:
 
     # Calls.
 
-    def _serve(self, exchange: Exchange, call: Call, route: surface.Route) -> None:
+    def _serve(self, exchange: Exchange, call: Call, surface: Surface, route: Any) -> None:
         request = exchange.request
         steering = request.header(HEADER)
-        key = (request.target, request.body)
+        varies = surface.VARIES
+        key = (request.target, request.body, None if varies is None else request.header(varies))
         answer = self._answers.get(key) if steering is None else None
         if answer is None:
-            answer = self._read(call, request, route, "" if steering is None else steering.decode("latin-1"))
+            told = "" if steering is None else steering.decode("latin-1")
+            answer = self._read(call, request, surface, route, told)
             if steering is None:
                 self._keep(key, answer)
         state, behaviour = answer.state, answer.behaviour
@@ -153,29 +165,26 @@ class Simulator:
         except Rejection as limited:
             outcome, rejection = "", limited
         if rejection is not None:
-            self._reject(exchange, call, rejection, route.azure, answer)
+            self._reject_known(exchange, call, rejection, surface, answer, route)
             return
         call.fault = outcome
-        self._send(exchange, call, answer, route, now)
+        self._send(exchange, call, answer, surface, route, now)
 
-    def _send(self, exchange: Exchange, call: Call, answer: Answer, route: surface.Route, now: float) -> None:
-        template = self._template_for(call, answer, route)
-        call.prompt_tokens = template.prompt_tokens
-        call.cached_tokens = template.cached_tokens
-        call.completion_tokens = template.completion_tokens
+    def _send(self, exchange: Exchange, call: Call, answer: Answer, surface: Surface, route: Any, now: float) -> None:
+        reply = self._reply_for(call, answer)
+        call.prompt_tokens = reply.prompt_tokens
+        call.cached_tokens = reply.cached_tokens
+        call.completion_tokens = reply.completion_tokens
         headers = b"".join(
             (
                 answer.named,
-                b"x-request-id: req_%032x\r\n" % self._ids.getrandbits(128),
-                b"apim-request-id: %032x\r\n" % self._ids.getrandbits(128) if route.azure else b"",
-                answer.state.rate_headers(answer.behaviour, now, route.azure),
+                surface.call_headers(self._ids, route),
+                surface.rate_headers(answer.state, answer.behaviour, now, route),
             )
         )
         answer_id = f"{self._ids.getrandbits(116):029x}"
         created = self._clock.now_ns() // 1_000_000_000
-        plan = plan_answer(
-            template, answer.behaviour, call.fault, headers=headers, answer_id=answer_id, created=created
-        )
+        plan = plan_answer(reply, answer.behaviour, call.fault, headers=headers, answer_id=answer_id, created=created)
         delivery = Delivery(
             exchange,
             plan,
@@ -186,40 +195,38 @@ class Simulator:
             loop=self._loop,
             clock=self._clock,
         )
-        delivery.begin(template.completion_tokens)
+        delivery.begin(reply.completion_tokens)
 
-    def _read(self, call: Call, request: Request, route: surface.Route, steering: str) -> Answer:
+    def _read(self, call: Call, request: Request, surface: Surface, route: Any, steering: str) -> Answer:
         fields = surface.read_body(request)
         name, suffix = split_name(surface.read_model(fields, route))
         call.model = name
-        base = self._behaviour_of(name, route.azure)
-        metadata = fields.get("metadata")
-        told = metadata.get(METADATA) if isinstance(metadata, dict) else None
-        behaviour, forced = steer(name, base, suffix, told if isinstance(told, str) else "", steering)
-        order = surface.read_order(fields, route.task, name, behaviour)
+        base = self._behaviour_of(name, surface, route)
+        behaviour, forced = steer(name, base, suffix, surface.read_steering(fields), steering)
+        order = surface.take_order(fields, route, name, behaviour)
         state = self._state_of(name, base)
-        template = order.build(self._setting(name, route, behaviour.usage, 0))
-        fixed = [(b"content-type", template.content_type), *surface.fixed_headers(name, route)]
-        return Answer(state, behaviour, order, forced, template, encode_headers(fixed))
+        reply = order.build(self._setting(name, behaviour.usage, 0))
+        fixed = [(b"content-type", reply.content_type), *surface.fixed_headers(name, route)]
+        return Answer(state, behaviour, order, forced, reply, encode_headers(fixed))
 
-    def _template_for(self, call: Call, answer: Answer, route: surface.Route) -> Template:
-        """The answer's kept template, or another if the cache or a fault changes the usage it tells."""
+    def _reply_for(self, call: Call, answer: Answer) -> Reply:
+        """The answer's kept reply, or another if the cache or a fault changes the usage it tells."""
         usage = answer.behaviour.usage and call.fault != "no-usage"
         cached = 0
         if answer.behaviour.prompt_cache:
             cached = answer.state.cached_tokens(answer.order.prompt, answer.order.prompt_tokens)
-        template = answer.template
-        if usage == answer.behaviour.usage and cached == template.cached_tokens:
-            return template
-        rebuilt = answer.order.build(self._setting(template.model, route, usage, cached))
+        reply = answer.reply
+        if usage == answer.behaviour.usage and cached == reply.cached_tokens:
+            return reply
+        rebuilt = answer.order.build(self._setting(reply.model, usage, cached))
         if usage == answer.behaviour.usage:
-            answer.template = rebuilt
+            answer.reply = rebuilt
         return rebuilt
 
-    def _setting(self, name: str, route: surface.Route, usage: bool, cached: int) -> Setting:
-        return Setting(seed=self.profile.seed, model=name, cached_tokens=cached, usage=usage, azure=route.azure)
+    def _setting(self, name: str, usage: bool, cached: int) -> Setting:
+        return Setting(seed=self.profile.seed, model=name, cached_tokens=cached, usage=usage)
 
-    def _keep(self, key: tuple[bytes, bytes], answer: Answer) -> None:
+    def _keep(self, key: _Key, answer: Answer) -> None:
         if len(key[1]) > _KEPT_BODY_BYTES:
             return
         if len(self._answers) >= _KEPT_ANSWERS:
@@ -228,24 +235,19 @@ class Simulator:
 
     # Short answers.
 
-    def _headers_of_lists(self) -> bytes:
-        return b"%bx-request-id: req_%032x\r\n" % (_JSON, self._ids.getrandbits(128))
+    def _reject(self, exchange: Exchange, call: Call, rejection: Rejection, surface: Surface) -> None:
+        headers, body = surface.refuse(rejection, exchange.request, Refusal(self._ids))
+        self._respond(exchange, call, rejection.status, headers, body)
 
-    def _reject(
-        self, exchange: Exchange, call: Call, rejection: Rejection, azure: bool, answer: Answer | None = None
+    def _reject_known(
+        self, exchange: Exchange, call: Call, rejection: Rejection, surface: Surface, answer: Answer, route: Any
     ) -> None:
-        fields = [(b"content-type", b"application/json"), (b"x-request-id", b"req_%032x" % self._ids.getrandbits(128))]
-        headers = b""
-        if answer is not None:
-            now = self._loop.time()
-            headers = answer.state.rate_headers(answer.behaviour, now, azure)
-            wait = answer.state.retry_after(answer.behaviour, rejection.status, now)
-            if rejection.code == "insufficient_quota":
-                fields.append((b"x-should-retry", b"false"))
-            elif wait is not None:
-                fields.append((b"retry-after", b"%d" % math.ceil(wait)))
-                fields.append((b"retry-after-ms", b"%d" % math.ceil(wait * 1000)))
-        self._respond(exchange, call, rejection.status, encode_headers(fields) + headers, rejection.body(azure))
+        """Where model and behaviour are known, and so what is left of its limits."""
+        now = self._loop.time()
+        rates = surface.rate_headers(answer.state, answer.behaviour, now, route)
+        wait = answer.state.retry_after(answer.behaviour, rejection.status, now)
+        headers, body = surface.refuse(rejection, exchange.request, Refusal(self._ids, wait, rates))
+        self._respond(exchange, call, rejection.status, headers, body)
 
     def _respond(self, exchange: Exchange, call: Call, status: int, headers: bytes, body: bytes) -> None:
         call.status = status

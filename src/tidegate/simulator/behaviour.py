@@ -85,6 +85,8 @@ class Behaviour(Struct, frozen=True, rename="camel", forbid_unknown_fields=True,
     tokens_per_event: int = 1
     text: str | None = None
     """The answer's exact text, instead of an invented one."""
+    refusal: Literal["", "answer", "prompt"] = ""
+    """The model declines, in the dialect's own way: with a few words, or because of the prompt and without any."""
     write_bytes: int = 0
     """Answers are written in pieces of so many bytes, each on a later turn of the event loop; 0: as they come."""
     drip: Seconds = Seconds(0)

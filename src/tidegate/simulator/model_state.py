@@ -4,10 +4,10 @@ import hashlib
 import math
 import random
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidegate.simulator.behaviour import FAULTS, Behaviour, RateWindow, read_outcome
-from tidegate.simulator.openai.rejection import Rejection
+from tidegate.simulator.rejection import Rejection
 from tidegate.wire.message import encode_headers
 
 _BLOCK_TOKENS: Final = 128
@@ -15,6 +15,17 @@ _BLOCK_BYTES: Final = 4 * _BLOCK_TOKENS
 _LEAST_CACHED: Final = 1024
 _CACHED_BLOCKS: Final = 65_536
 _USUAL_LIMITS: Final = RateWindow(requests=10_000, tokens=2_000_000)
+
+
+class Allowance(NamedTuple):
+    """What is left of one limit in its window."""
+
+    name: str
+    """`requests` or `tokens`."""
+    limit: int
+    remaining: int
+    resets_in: float
+    """Seconds."""
 
 
 class ModelState:
@@ -65,20 +76,24 @@ class ModelState:
         if azure and behaviour.utilization is not None:
             share = f"{behaviour.utilization * 100:.1f}%"
             return encode_headers([(b"azure-openai-deployment-utilization", share.encode())])
+        lines: list[str] = []
+        for name, bound, remaining, left in self.allowances(behaviour, now):
+            lines.append(f"x-ratelimit-remaining-{name}: {remaining}\r\n")
+            if not azure:
+                lines.append(f"x-ratelimit-limit-{name}: {bound}\r\n")
+                lines.append(f"x-ratelimit-reset-{name}: {_short_duration(left)}\r\n")
+        return "".join(lines).encode()
+
+    def allowances(self, behaviour: Behaviour, now: float) -> list[Allowance]:
+        """What the model's limits leave; usual ones if it has none."""
         limit = behaviour.limit if behaviour.limit.requests or behaviour.limit.tokens else _USUAL_LIMITS
         left = max(0.0, self._window_ends - now)
-        fields: list[tuple[bytes, bytes]] = []
-        for name, bound, used in (
-            (b"requests", limit.requests, self._requests),
-            (b"tokens", limit.tokens, self._tokens),
-        ):
-            if not bound:
-                continue
-            fields.append((b"x-ratelimit-remaining-" + name, b"%d" % max(0, bound - used)))
-            if not azure:
-                fields.append((b"x-ratelimit-limit-" + name, b"%d" % bound))
-                fields.append((b"x-ratelimit-reset-" + name, _short_duration(left).encode()))
-        return encode_headers(fields)
+        found: list[Allowance] = []
+        if limit.requests:
+            found.append(Allowance("requests", limit.requests, max(0, limit.requests - self._requests), left))
+        if limit.tokens:
+            found.append(Allowance("tokens", limit.tokens, max(0, limit.tokens - self._tokens), left))
+        return found
 
     def cached_tokens(self, prompt: bytes, prompt_tokens: int) -> int:
         """How much of the prompt's beginning was seen before; remembers the prompt."""
@@ -99,7 +114,7 @@ class ModelState:
     def _take(self, behaviour: Behaviour, tokens: int, now: float) -> None:
         if behaviour.utilization is not None and behaviour.utilization >= 1:
             text = "Requests to this provisioned deployment exceed its capacity. Please retry after 1 second."
-            raise Rejection(429, text, kind="requests", code="rate_limit_exceeded")
+            raise Rejection(429, text, kind="requests", code="rate_limit_exceeded", usual=True)
         limit = behaviour.limit
         if not limit.requests and not limit.tokens:
             return
@@ -120,7 +135,7 @@ class ModelState:
             f"Used {used}, Requested {asked}. Please try again in {wait}. Visit "
             "https://platform.openai.com/account/rate-limits to learn more."
         )
-        return Rejection(429, text, kind=what, code="rate_limit_exceeded")
+        return Rejection(429, text, kind=what, code="rate_limit_exceeded", usual=True)
 
 
 def _short_duration(seconds: float) -> str:

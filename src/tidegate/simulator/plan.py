@@ -7,13 +7,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tidegate.simulator.behaviour import Behaviour
-from tidegate.simulator.template import Template
+from tidegate.simulator.template import Reply
 
-_ERROR_EVENT: Final = (
-    b'data: {"error":{"message":"The server had an error while processing your request. Sorry about that!",'
-    b'"type":"server_error","param":null,"code":null}}\n\n'
-)
-_BROKEN_EVENT: Final = b'data: {"id":"chatcmpl-broken","object":"chat.comple\n\n'
 _HTML: Final = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     b"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -37,7 +32,7 @@ class Plan(Struct):
 
 
 def plan_answer(
-    template: Template, behaviour: Behaviour, fault: str, *, headers: bytes, answer_id: str, created: int
+    reply: Reply, behaviour: Behaviour, fault: str, *, headers: bytes, answer_id: str, created: int
 ) -> Plan:
     """`fault` is a fault's name or ""."""
     match fault:
@@ -49,12 +44,12 @@ def plan_answer(
             return Plan("whole", [_HTML], status=502, headers=_HTML_HEADERS)
         case "empty":
             return Plan("whole", [b""], headers=headers)
-    if template.stream:
-        plan = _plan_stream(template.events(answer_id, created), fault)
+    if reply.stream:
+        plan = _plan_stream(reply, reply.events(answer_id, created), fault)
         if behaviour.crlf or behaviour.comments:
-            plan.pieces = (_styled(event, behaviour) for event in plan.pieces)
+            plan.pieces = (_styled(event, behaviour, reply.flaws.comment) for event in plan.pieces)
     else:
-        plan = _plan_whole(template.body(answer_id, created), fault)
+        plan = _plan_whole(reply.body(answer_id, created), fault)
     if behaviour.write_bytes and plan.form != "short":
         plan.form = "pieces"
         plan.pieces = _recut(plan.pieces, behaviour.write_bytes)
@@ -62,19 +57,20 @@ def plan_answer(
     return plan
 
 
-def _plan_stream(events: list[bytes], fault: str) -> Plan:
+def _plan_stream(reply: Reply, events: list[bytes], fault: str) -> Plan:
     half = len(events) // 2
     match fault:
         case "bad-json":
-            return Plan("pieces", [*events[:half], _BROKEN_EVENT, *events[half:]])
+            return Plan("pieces", [*events[:half], reply.flaws.broken_event, *events[half:]])
         case "error-event":
-            return Plan("pieces", [*events[:half], _ERROR_EVENT])
+            return Plan("pieces", [*events[:half], reply.flaws.error_event])
         case "cut-clean":
             return Plan("pieces", events[:half])
         case "wrong-length":
             return Plan("short", [b"".join(events)], ending="reset")
         case "endless":
-            return Plan("pieces", itertools.chain(events[:1], itertools.cycle(events[1:2])), endless=True)
+            again = min(reply.repeated, len(events) - 1)
+            return Plan("pieces", itertools.chain(events[:again], itertools.repeat(events[again])), endless=True)
         case "stall-mid-answer" | "reset-mid-answer":
             return Plan("pieces", [*events[:half], events[half][: len(events[half]) // 2]], _ending(fault))
     return Plan("pieces", events)
@@ -100,9 +96,9 @@ def _ending(fault: str) -> Ending:
     return "stall" if fault.startswith("stall") else "reset"
 
 
-def _styled(event: bytes, behaviour: Behaviour) -> bytes:
+def _styled(event: bytes, behaviour: Behaviour, comment: bytes) -> bytes:
     if behaviour.comments:
-        event = b": keep-alive\n\n" + event
+        event = comment + event
     return event.replace(b"\n", b"\r\n") if behaviour.crlf else event
 
 

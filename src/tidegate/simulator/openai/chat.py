@@ -6,9 +6,10 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.simulator.behaviour import Behaviour
+from tidegate.simulator.composition import Choice, ToolCall, generator
 from tidegate.simulator.invention import split_tokens
 from tidegate.simulator.openai.chat_request import ChatRequest
-from tidegate.simulator.openai.composition import Choice, ToolCall, compose_choice, generator
+from tidegate.simulator.openai.composition import compose_choice
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.template import Template
 
@@ -82,6 +83,8 @@ def _whole(
 
 def _whole_choice(request: ChatRequest, index: int, choice: Choice, setting: Setting) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None, "annotations": []}
+    if choice.refused:
+        message.update(content=None, refusal=choice.text or None)
     if choice.calls:
         message["content"] = None
         if request.legacy_functions:
@@ -179,7 +182,7 @@ def _pieces(
     pieces = [piece({"role": "assistant", "content": "", "refusal": None})]
     for start in range(0, len(choice.tokens), size):
         tokens = choice.tokens[start : start + size]
-        pieces.append(piece({"content": "".join(tokens)}, tokens))
+        pieces.append(piece({"refusal" if choice.refused else "content": "".join(tokens)}, tokens))
     pieces.append(piece({}, finish=choice.finish))
     return pieces
 

@@ -1,10 +1,9 @@
 """Reads a chat completion request as strictly as OpenAI does."""
 
 import json
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from msgspec import Struct
-
+from tidegate.simulator.composition import Conversation, Tool
 from tidegate.simulator.invention import estimate_tokens
 from tidegate.simulator.openai.fields import Fields, as_fields
 from tidegate.simulator.openai.rejection import Rejection, missing, wrong_type, wrong_value
@@ -24,37 +23,13 @@ _MESSAGE_TOKENS: Final = 4
 _IMAGE_TOKENS: Final = 255
 
 
-class Tool(Struct, frozen=True):
-    """`function` with a JSON schema, or `custom` with a free text as input."""
-
-    kind: Literal["function", "custom"]
-    name: str
-    parameters: dict[str, Any]
-
-
-class ChatRequest(Struct, kw_only=True):
+class ChatRequest(Conversation, kw_only=True):
     """What an answer depends on."""
 
-    prompt: bytes
-    """Roles and contents, one after the other: the same conversation gives the same bytes."""
-    prompt_tokens: int
-    last_text: str
-    """Of the last message."""
-    answers_tool: bool
-    """The last message is a tool's result."""
-    stream: bool
     include_usage: bool
     obfuscation: bool
     n: int
-    limit: int | None
-    stop: tuple[str, ...]
-    tools: tuple[Tool, ...]
     legacy_functions: bool
-    tool_choice: str
-    """`none`, `auto`, `required`, or `=name`."""
-    parallel: bool
-    json_schema: dict[str, Any] | None
-    """Of the answer's text; None: prose."""
     top_logprobs: int | None
     """None: no log probabilities."""
     service_tier: str
@@ -87,7 +62,7 @@ def read_chat(fields: Fields, strict: bool) -> ChatRequest:
         tools=tools,
         legacy_functions=legacy,
         tool_choice=_read_tool_choice(fields, tools, legacy),
-        parallel=fields.get("parallel_tool_calls") is None or fields.flag("parallel_tool_calls"),
+        parallel=(fields.get("parallel_tool_calls") is None or fields.flag("parallel_tool_calls")) and not legacy,
         json_schema=_read_format(fields, prompt),
         top_logprobs=_read_logprobs(fields),
         service_tier=_billed_tier(fields.choice("service_tier", _TIERS, "auto") or "auto"),

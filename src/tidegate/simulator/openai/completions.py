@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.simulator.behaviour import Behaviour
+from tidegate.simulator.composition import compose_text, cut, generator
 from tidegate.simulator.invention import estimate_tokens
 from tidegate.simulator.openai.chat import fingerprint, usage_fields
-from tidegate.simulator.openai.composition import compose_text, cut, generator
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.rejection import Rejection, missing, wrong_type
 from tidegate.simulator.openai.setting import Setting

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.simulator.behaviour import Behaviour
+from tidegate.simulator.composition import generator
 from tidegate.simulator.invention import estimate_tokens
-from tidegate.simulator.openai.composition import generator
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.rejection import Rejection, missing
 from tidegate.simulator.openai.setting import Setting

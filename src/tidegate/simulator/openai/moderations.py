@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.simulator.behaviour import Behaviour
+from tidegate.simulator.composition import generator
 from tidegate.simulator.invention import estimate_tokens
-from tidegate.simulator.openai.composition import generator
 from tidegate.simulator.openai.fields import Fields, as_fields
 from tidegate.simulator.openai.rejection import Rejection, missing, wrong_type, wrong_value
 from tidegate.simulator.openai.setting import Setting

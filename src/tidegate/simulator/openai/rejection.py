@@ -1,79 +1,29 @@
-"""Why a provider refuses a call, in OpenAI's words and shape (and Azure's)."""
+"""Errors in OpenAI's words and shape (and Azure's)."""
 
 import json
-from typing import Any, Final
+from typing import Any
 
-_TYPES: Final = {
-    401: "invalid_request_error",
-    403: "invalid_request_error",
-    429: "requests",
-    500: "server_error",
-    502: "server_error",
-    503: "server_error",
-    504: "server_error",
-}
-_MESSAGES: Final = {
-    401: "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys.",
-    403: "You are not allowed to do this from this project.",
-    408: "Request timed out.",
-    409: "The resource was changed by another request. Please try again.",
-    429: "Rate limit reached for requests. Please try again later.",
-    500: "The server had an error while processing your request. Sorry about that!",
-    502: "Bad gateway.",
-    503: "The engine is currently overloaded, please try again later.",
-    504: "The server did not answer in time. Please try again.",
-}
-_CODES: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
-_CODE_MESSAGES: Final = {
-    "insufficient_quota": "You exceeded your current quota, please check your plan and billing details. For more "
-    "information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.",
-    "context_length_exceeded": "This model's maximum context length was exceeded by your messages. Please reduce the "
-    "length of the messages.",
-    "content_filter": "The response was filtered due to the prompt triggering the content management policy.",
-}
+from tidegate.simulator.rejection import Rejection
+
+__all__ = ["Rejection", "encode_error", "missing", "out_of_range", "wrong_type", "wrong_value"]
 
 
-class Rejection(Exception):
-    """An error answer."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        kind: str = "invalid_request_error",
-        param: str | None = None,
-        code: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.kind = kind
-        self.param = param
-        self.code = code
-        """"" is null on the wire."""
-
-    @classmethod
-    def of_status(cls, status: int, code: str = "") -> "Rejection":
-        """The usual error of a status, or of one of its codes."""
-        code = code or _CODES.get(status, "")
-        kind = "insufficient_quota" if code == "insufficient_quota" else _TYPES.get(status, "invalid_request_error")
-        message = _CODE_MESSAGES.get(code) or _MESSAGES.get(status, "The request could not be served.")
-        return cls(status, message, kind=kind, code=code)
-
-    def body(self, azure: bool = False) -> bytes:
-        """As sent."""
-        return (json.dumps({"error": self.fields(azure)}, ensure_ascii=False, indent=2) + "\n").encode()
-
-    def fields(self, azure: bool = False) -> dict[str, Any]:
-        """The error object. Azure's front door names a code and a message only."""
-        if azure and self.status in (401, 403, 404, 429):
-            return {"code": _azure_code(self), "message": self.message}
-        return {"message": self.message, "type": self.kind, "param": self.param, "code": self.code or None}
+def encode_error(rejection: Rejection, azure: bool = False) -> bytes:
+    """As sent."""
+    return (json.dumps({"error": _error_fields(rejection, azure)}, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _azure_code(rejection: Rejection) -> str:
-    return "DeploymentNotFound" if rejection.code == "model_not_found" else str(rejection.status)
+def _error_fields(rejection: Rejection, azure: bool = False) -> dict[str, Any]:
+    """The error object. Azure's front door names a code and a message only."""
+    if azure and rejection.status in (401, 403, 404, 429):
+        code = "DeploymentNotFound" if rejection.code == "model_not_found" else str(rejection.status)
+        return {"code": code, "message": rejection.message}
+    return {
+        "message": rejection.message,
+        "type": rejection.kind,
+        "param": rejection.param,
+        "code": rejection.code or None,
+    }
 
 
 def missing(name: str) -> Rejection:

@@ -3,6 +3,8 @@
 Paths: OpenAI's `/v1/…`, Azure's `/openai/deployments/{deployment}/…?api-version=` and `/openai/v1/…`.
 """
 
+import math
+import random
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,17 +14,21 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
-from tidegate.simulator.behaviour import Behaviour, Task, read_outcome
+from tidegate.simulator import setting as shared
+from tidegate.simulator.behaviour import Behaviour, Task
+from tidegate.simulator.model_state import ModelState
 from tidegate.simulator.openai.chat import chat_template
 from tidegate.simulator.openai.chat_request import read_chat
 from tidegate.simulator.openai.completions import completion_template, read_completion
 from tidegate.simulator.openai.embeddings import embedding_template, read_embedding
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.moderations import moderation_template, read_moderation
-from tidegate.simulator.openai.rejection import Rejection
+from tidegate.simulator.openai.rejection import Rejection, encode_error
 from tidegate.simulator.openai.setting import Setting
-from tidegate.simulator.template import Template
-from tidegate.wire.message import Request
+from tidegate.simulator.steering import METADATA
+from tidegate.simulator.surface import Order, Refusal
+from tidegate.simulator.template import Reply
+from tidegate.wire.message import Request, encode_headers
 
 Operation = Literal["chat", "completion", "embedding", "moderation", "models", "model"]
 
@@ -50,20 +56,23 @@ class Route(Struct, frozen=True):
         return "chat" if self.operation in ("models", "model") else self.operation
 
 
-class Order(Struct):
-    """A request that was read: what its answer is made of."""
+_FIXED: Final = {b"/v1" + path: Route(name) for path, name in _OPERATIONS.items() if name != "models"}
 
-    prompt: bytes
-    prompt_tokens: int
-    limit_tokens: int
-    """What its provider counts against a token limit before it has answered."""
-    stream: bool
-    build: Callable[[Setting], Template]
+PATHS: Final = frozenset(_FIXED)
+VARIES: Final = None
+
+
+def claims(request: Request) -> bool:
+    """OpenAI's paths are those that nobody else has."""
+    return False
 
 
 def find_route(request: Request) -> Route:
     """Raises Rejection: 404 for unknown paths, 405 for known ones with another method."""
     path = request.path
+    found = _FIXED.get(path)
+    if found is not None and request.method == b"POST":
+        return found
     if path.startswith(b"/v1/"):
         found = _route_below(path[3:], azure=False)
     elif path.startswith(b"/openai/v1/"):
@@ -109,23 +118,19 @@ def read_key(request: Request, route: Route) -> str:
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
 
 
-def check_key(key: str, bad_keys: Mapping[str, str], required: bool, route: Route) -> None:
-    """Raises Rejection."""
-    outcome = bad_keys.get(key)
-    if outcome is not None:
-        raise Rejection.of_status(*read_outcome("keys", outcome))
-    if required and not key:
-        if route.azure:
-            text = (
-                "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
-                "for an active subscription and use a correct regional API endpoint for your resource."
-            )
-            raise Rejection(401, text)
+def no_key(route: Route) -> Rejection:
+    """A 401."""
+    if route.azure:
+        text = (
+            "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key "
+            "for an active subscription and use a correct regional API endpoint for your resource."
+        )
+    else:
         text = (
             "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
             "auth (i.e. Authorization: Bearer YOUR_KEY)."
         )
-        raise Rejection(401, text)
+    return Rejection(401, text)
 
 
 def read_body(request: Request) -> Fields:
@@ -150,9 +155,9 @@ def read_model(fields: Fields, route: Route) -> str:
     return name
 
 
-def unknown_model(name: str, azure: bool) -> Rejection:
+def unknown_model(name: str, route: Route) -> Rejection:
     """A 404."""
-    if azure:
+    if route.azure:
         text = (
             "The API deployment for this resource does not exist. If you created the deployment within the last "
             "5 minutes, please wait a moment and try again."
@@ -162,8 +167,34 @@ def unknown_model(name: str, azure: bool) -> Rejection:
     return Rejection(404, text, code="model_not_found")
 
 
-def read_order(fields: Fields, operation: Task, name: str, behaviour: Behaviour) -> Order:
+def read_steering(fields: Fields) -> str:
+    """In `metadata`."""
+    metadata = fields.get("metadata")
+    told = metadata.get(METADATA) if isinstance(metadata, dict) else None
+    return told if isinstance(told, str) else ""
+
+
+def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) -> Order:
     """Reads the body for an operation. Raises Rejection."""
+    order = read_order(fields, route.task, name, behaviour)
+    order.build = partial(_build, order.build, route.azure)
+    return order
+
+
+def _build(build: Callable[[Setting], Reply], azure: bool, setting: shared.Setting) -> Reply:
+    return build(
+        Setting(
+            seed=setting.seed,
+            model=setting.model,
+            cached_tokens=setting.cached_tokens,
+            usage=setting.usage,
+            azure=azure,
+        )
+    )
+
+
+def read_order(fields: Fields, operation: Task, name: str, behaviour: Behaviour) -> Order:
+    """As `take_order`, for no route in particular. Raises Rejection."""
     if behaviour.task != operation:
         raise _wrong_endpoint(operation, name)
     match operation:
@@ -238,7 +269,20 @@ def fixed_headers(name: str, route: Route) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def model_body(name: str, behaviour: Behaviour) -> bytes:
+def call_headers(ids: random.Random, route: Route) -> bytes:
+    """Ids of the request."""
+    named = b"x-request-id: req_%032x\r\n" % ids.getrandbits(128)
+    if not route.azure or route.operation in ("models", "model"):
+        return named
+    return named + b"apim-request-id: %032x\r\n" % ids.getrandbits(128)
+
+
+def rate_headers(state: ModelState, behaviour: Behaviour, now: float, route: Route) -> bytes:
+    """`x-ratelimit-…`, or how much of an Azure deployment is in use."""
+    return state.rate_headers(behaviour, now, route.azure)
+
+
+def model_body(name: str, behaviour: Behaviour, route: Route) -> bytes:
     """`GET /v1/models/{model}`."""
     return msgspec.json.encode(model_object(name, behaviour)) + b"\n"
 
@@ -248,7 +292,23 @@ def model_object(name: str, behaviour: Behaviour) -> dict[str, object]:
     return {"id": name, "object": "model", "created": behaviour.created, "owned_by": behaviour.owned_by}
 
 
-def model_list(models: Mapping[str, Behaviour]) -> bytes:
+def model_list(models: Mapping[str, Behaviour], route: Route) -> bytes:
     """`GET /v1/models`."""
     listed = [model_object(name, behaviour) for name, behaviour in models.items() if name != "*"]
     return msgspec.json.encode({"object": "list", "data": listed}) + b"\n"
+
+
+def refuse(rejection: Rejection, request: Request, refusal: Refusal) -> tuple[bytes, bytes]:
+    """`retry-after` and its like, and the error."""
+    fields = [(b"content-type", b"application/json"), (b"x-request-id", b"req_%032x" % refusal.ids.getrandbits(128))]
+    if rejection.code == "insufficient_quota":
+        fields.append((b"x-should-retry", b"false"))
+    elif refusal.wait is not None:
+        fields.append((b"retry-after", b"%d" % math.ceil(refusal.wait)))
+        fields.append((b"retry-after-ms", b"%d" % math.ceil(refusal.wait * 1000)))
+    return encode_headers(fields) + refusal.rates, error_body(rejection, request)
+
+
+def error_body(rejection: Rejection, request: Request | None) -> bytes:
+    """In OpenAI's shape, or Azure's."""
+    return encode_error(rejection, request is not None and request.path.startswith(b"/openai/"))

@@ -1,0 +1,22 @@
+"""The dialects that the simulator speaks, and whose a request is."""
+
+from typing import Final
+
+from tidegate.simulator.openai import surface as openai
+from tidegate.simulator.surface import Surface
+from tidegate.wire.message import Request
+
+SURFACES: Final[tuple[Surface, ...]] = (openai,)
+"""The last one takes what no other claims."""
+
+_BY_PATH: Final[dict[bytes, Surface]] = {path: surface for surface in SURFACES for path in surface.PATHS}
+
+
+def find_surface(request: Request | None) -> Surface:
+    """The dialect of a request; the last one's if the request could not be read."""
+    if request is None:
+        return SURFACES[-1]
+    found = _BY_PATH.get(request.path)
+    if found is not None:
+        return found
+    return next((surface for surface in SURFACES if surface.claims(request)), SURFACES[-1])
