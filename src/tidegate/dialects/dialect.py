@@ -89,6 +89,8 @@ class Splitter(Protocol):
 class Relay(Protocol):
     """How calls of one client dialect are served by one upstream dialect: natively, or through the hub."""
 
+    native: bool
+    """Bodies pass without translation: the upstream's own errors are the client's dialect."""
     upstream_media: bytes
     """The content type that an upstream's stream begins with."""
     stream_head: str

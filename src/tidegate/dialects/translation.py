@@ -41,6 +41,7 @@ class Translation:
         self._client = client_chat
         self._upstream = upstream_chat
         self._upstream_dialect = upstream
+        self.native = False
         self.upstream_media = upstream.upstream_media
         self.stream_head = client.stream_head
 

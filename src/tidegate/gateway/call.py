@@ -17,7 +17,7 @@ from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
 from tidegate.dialects.dialect import Answer, Dialect, UnreadableRequest
-from tidegate.dialects.registry import DIALECTS, native, relay_between
+from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.faults import (
@@ -100,7 +100,7 @@ class Call:
         self._ruled_out: dict[TargetKey, str] = {}
         self._latest: list[Candidate] = []
         self._attempt: Attempt | None = None
-        self._fault: tuple[UpstreamFault, Candidate] | None = None
+        self._fault: tuple[UpstreamFault, Candidate, bool] | None = None
         self._unhonoured: Problem | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._client_headers = upstream_headers(exchange.request)
@@ -178,7 +178,7 @@ class Call:
         blame = blame_of(fault.kind, fault.status, fault.told.code)
         self._over(attempt, fault_name(fault), fault.detail)
         self._hold_against(blame, attempt, fault)
-        self._fault = (fault, attempt.candidate)
+        self._fault = (fault, attempt.candidate, attempt.relay.native)
         routing = self._route.spec.routing
         if retryable(fault.kind, fault.status, blame, routing.retry_on):
             self._next(retry=True)
@@ -252,8 +252,8 @@ class Call:
         self._timer = None
         self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
         provider = target.provider
-        dialect = DIALECTS[provider.dialect]
-        relay = relay_between(view.dialect, provider.dialect, view.operation)
+        dialect = spoken_to(view.dialect, provider.dialect, provider.quirks)
+        relay = relay_between(view.dialect, dialect, view.operation)
         try:
             if relay is None:
                 raise unserved(view, provider.dialect)
@@ -270,10 +270,10 @@ class Call:
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
-        own = self._native_headers(relay is dialect, dialect) or credential.defaults
+        own = self._native_headers(relay.native, dialect) or credential.defaults
         head = b"".join(
             (
-                credential.head(view.operation, target.spec.model, view.stream),
+                credential.head(dialect, view.operation, target.spec.model, view.stream),
                 self._client_headers,
                 own,
                 b"content-length: %d\r\n\r\n" % len(body),
@@ -336,22 +336,22 @@ class Call:
         if self._fault is None:
             self._fail(self._unhonoured or no_target_problem(self._view.model, self._record.candidates))
             return
-        fault, candidate = self._fault
+        fault, candidate, native = self._fault
         if not passes_through(fault):
             self._fail(client_problem(fault, candidate.target.label, self._runtime.clock.now_ns()))
             return
-        if not native(self._view.dialect, candidate.target.provider.dialect):
-            self._fail(translated_problem(fault, self._runtime.clock.now_ns()))
+        if not native:
+            self._fail(translated_problem(fault, self._runtime.clock.now_ns()), code="upstream_error")
             return
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
         kind = header_value(fault.headers, b"content-type").decode("latin-1") or "application/json"
         head = self._head(candidate, f"content-type: {kind}\r\n").encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
 
-    def _fail(self, problem: Problem) -> None:
-        self._end(
-            End(problem.status, "failed", code=problem.code, reason=problem.message, usage=self._record.failed_usage())
-        )
+    def _fail(self, problem: Problem, code: str = "") -> None:
+        """`code` for the records, where the problem's own is an upstream's word."""
+        code = code or problem.code
+        self._end(End(problem.status, "failed", code=code, reason=problem.message, usage=self._record.failed_usage()))
         head = self._head(None, _JSON) + problem_headers(problem)
         self._exchange.respond(problem.status, head.encode(), self._record.dialect.encode_problem(problem))
 

@@ -63,6 +63,7 @@ class OpenAI:
     matches_paths: bool = False
     telling_headers: tuple[bytes, ...] = ()
     native_headers: tuple[bytes, ...] = (b"openai-beta",)
+    native: bool = True
     upstream_media: bytes = b"text/event-stream"
     stream_head: str = SSE_HEAD
 
