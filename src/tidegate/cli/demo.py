@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     except BadOption as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return 2
+    _keep_off_proxies()
     with _data_dir(args.data_dir) as data_dir:
         upstream = listening_socket("127.0.0.1:0", "simulator")
         config = data_dir / "tidegate.yaml"
@@ -63,6 +64,12 @@ def run(args: argparse.Namespace) -> int:
         )
         with _companion(upstream, options, _as_json(options) if args.json else _as_text(options)):
             return serve(options)
+
+
+def _keep_off_proxies() -> None:
+    """The simulated providers are on this machine: a proxy in the environment cannot reach them."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{known},127.0.0.1" if known else "127.0.0.1"
 
 
 def _free_address(address: str, option: str, taken: str) -> str:
