@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,7 +25,7 @@ from tidegate.compile.server import server_spec
 from tidegate.config.consumer import Consumer
 from tidegate.config.finding import ConfigErrors
 from tidegate.config.model import Model, Routing, Target
-from tidegate.config.provider import Provider
+from tidegate.config.provider import Provider, ProviderSettings
 from tidegate.config.resources import Resources
 from tidegate.core.clock import SystemClock
 from tidegate.core.snapshot import (
@@ -91,8 +92,18 @@ def _provider(provider: Provider) -> ProviderSpec:
         verify_tls=spec.verify_tls,
         max_connections=spec.max_connections,
         headers=tuple(sorted((name.lower(), value) for name, value in spec.headers.items())),
-        quirks=frozenset(spec.quirks),
+        quirks=_quirks(spec),
     )
+
+
+def _quirks(spec: ProviderSettings) -> frozenset[str]:
+    """Those that were written, and what is known of the vendors' own services."""
+    if spec.dialect == "azure-openai":
+        known = spec.api_version is None  # the older surface has Responses under other versions only
+    else:
+        host = urlsplit(spec.base_url).hostname or ""
+        known = spec.dialect == "openai" and (host == "api.openai.com" or host.endswith(".api.openai.com"))
+    return frozenset((*spec.quirks, "responses")) if known else frozenset(spec.quirks)
 
 
 def _model(model: Model, resources: Resources, book: PriceBook) -> ModelSpec:

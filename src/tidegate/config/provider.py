@@ -65,8 +65,10 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Connections open at once per credential."""
     headers: dict[str, SecretRef] = {}
     """Further headers for every call, such as `OpenAI-Organization`."""
-    quirks: tuple[Literal["no-stream-usage"], ...] = ()
-    """Deviations of this upstream. `no-stream-usage`: it rejects `stream_options`."""
+    quirks: tuple[Literal["no-stream-usage", "responses"], ...] = ()
+    """Deviations of this upstream. `no-stream-usage`: it rejects `stream_options`. `responses`: it serves OpenAI's
+    Responses API itself (as api.openai.com and Azure's `/openai/v1` are known to do); without it calls are translated.
+    """
     priced_as: str | None = None
     """The price book's name of this provider. Absent: found by the base URL, else by this resource's name."""
 

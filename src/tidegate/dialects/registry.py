@@ -8,26 +8,40 @@ from tidegate.core.view import Operation
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
+from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": OpenAI(),
     "azure-openai": AzureOpenAI(),
+    "openai-responses": Responses(),
     "mistral": Mistral(),
 }
 
 
+_SURFACES: Final[Mapping[tuple[str, str], Dialect]] = {
+    ("openai", "responses"): Responses(),
+    ("azure-openai", "responses"): AzureResponses(),
+}
+"""A provider's dialect and one of its quirks → a further dialect that it speaks, with the same keys."""
+
+
 @cache
-def relay_between(client: str, upstream: str, operation: Operation) -> Relay | None:
-    """How a call of dialect `client` is served by a provider of dialect `upstream`; None where it cannot be."""
-    asking, serving = DIALECTS[client], DIALECTS[upstream]
+def spoken_to(client: str, provider: str, quirks: frozenset[str]) -> Dialect:
+    """In which of its dialects a provider is called for a client: the client's own if it can be, else its main one."""
+    for quirk in quirks:
+        further = _SURFACES.get((provider, quirk))
+        if further is not None and further.family == DIALECTS[client].family:
+            return further
+    return DIALECTS[provider]
+
+
+@cache
+def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay | None:
+    """How a call of dialect `client` is served by a provider that is spoken to in `serving`; None where it cannot be."""
+    asking = DIALECTS[client]
     if asking.family == serving.family:
         return serving
     if operation == "chat" and asking.chat is not None and serving.chat is not None:
         return Translation(asking, asking.chat, serving, serving.chat)
     return None
-
-
-def native(client: str, upstream: str) -> bool:
-    """Whether bodies pass between the two without translation."""
-    return DIALECTS[client].family == DIALECTS[upstream].family

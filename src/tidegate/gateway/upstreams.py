@@ -49,7 +49,7 @@ class Credential:
         self._spec = spec
         self._base_path = base_path
         self._dialect: Dialect = DIALECTS[spec.dialect]
-        self._heads: dict[tuple[Operation, str, bool], bytes] = {}
+        self._heads: dict[tuple[str, Operation, str, bool], bytes] = {}
         self.defaults = encode_headers(list(self._dialect.default_headers()))
         """Headers for calls that bring none of the dialect's own."""
         origin = pool.origin
@@ -64,14 +64,15 @@ class Credential:
         pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
         self._fixed = encode_headers(pairs)
 
-    def head(self, operation: Operation, model: str, stream: bool) -> bytes:
-        """Request line and fixed headers for one upstream model; the caller adds its own headers and the length."""
-        key = (operation, model, stream)
+    def head(self, dialect: Dialect, operation: Operation, model: str, stream: bool) -> bytes:
+        """Request line and fixed headers for one upstream model; the caller adds its own headers and the length.
+
+        `dialect`: the one of the provider's dialects that the call is made in.
+        """
+        key = (dialect.name, operation, model, stream)
         head = self._heads.get(key)
         if head is None:
-            target = self._dialect.upstream_path(
-                operation, model, self._base_path, self._spec.api_version, stream=stream
-            )
+            target = dialect.upstream_path(operation, model, self._base_path, self._spec.api_version, stream=stream)
             head = self._heads[key] = b"POST " + target.encode() + b" HTTP/1.1\r\n" + self._fixed
         return head
 

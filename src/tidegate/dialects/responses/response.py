@@ -1,0 +1,208 @@
+"""The response object and its output items, as a client of Responses gets them.
+
+Source: `openai.types.responses.response`, `response_output_message`, `response_reasoning_item`,
+`response_function_tool_call` and `response_custom_tool_call` of the official SDK.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import View
+from tidegate.dialects.canon import Citation, Finish, Message, OutputItem, Reasoning, Refusal, Text, ToolCall
+from tidegate.dialects.fields import present
+from tidegate.dialects.responses.seal import sealed, sealed_call
+from tidegate.dialects.responses.usage import usage_object
+
+Json = dict[str, Any]
+
+_ECHOED: Final[dict[str, Raw]] = {
+    "instructions": Raw(b"null"),
+    "max_output_tokens": Raw(b"null"),
+    "max_tool_calls": Raw(b"null"),
+    "metadata": Raw(b"{}"),
+    "parallel_tool_calls": Raw(b"true"),
+    "previous_response_id": Raw(b"null"),
+    "prompt_cache_key": Raw(b"null"),
+    "reasoning": Raw(b'{"effort":null,"summary":null}'),
+    "safety_identifier": Raw(b"null"),
+    "temperature": Raw(b"1.0"),
+    "text": Raw(b'{"format":{"type":"text"}}'),
+    "tool_choice": Raw(b'"auto"'),
+    "top_p": Raw(b"1.0"),
+    "truncation": Raw(b'"disabled"'),
+    "user": Raw(b"null"),
+}
+"""The request's settings that a response repeats, and what holds where the client set none."""
+_TOOL_MEMBERS: Final[dict[bytes, tuple[str, ...]]] = {b'"function"': ("parameters", "strict")}
+"""Members that the SDK's types want to be there, null at least."""
+_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+_encode = msgspec.json.encode
+_decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
+
+class Names:
+    """Ids that follow from the answer's own: the same answer has the same ids, streamed or whole."""
+
+    def __init__(self, answer_id: str, view: View) -> None:
+        told = answer_id or view.id
+        self.response = told if told.startswith("resp_") else f"resp_{told}"
+        self._stem = self.response.removeprefix("resp_")
+
+    def item(self, item: OutputItem, place: int) -> str:
+        """`place` is the item's index in the output."""
+        if isinstance(item, ToolCall):
+            return f"{'ctc' if item.custom else 'fc'}_{self._stem}_{place}"
+        return item.id or f"{'rs' if isinstance(item, Reasoning) else 'msg'}_{self._stem}_{place}"
+
+
+class Shell:
+    """What every response object of one call has in common: its id and the settings of the request."""
+
+    def __init__(self, view: View, names: Names) -> None:
+        fixed: Json = {
+            "id": names.response,
+            "object": "response",
+            "created_at": view.time_ns // 1_000_000_000,
+            "model": view.model,
+            "background": False,
+        }
+        for name, default in _ECHOED.items():
+            asked = view.fields.get(name)
+            fixed[name] = default if asked is None or present(asked) is None else asked
+        fixed["tools"] = _tools(view)
+        self._fixed = _encode(fixed)[:-1]
+
+    def began(self) -> bytes:
+        """In progress, with nothing in it yet."""
+        return self._whole("in_progress", b"[]", {"error": None, "incomplete_details": None, "usage": None})
+
+    def ended(self, output: bytes, finish: Finish, usage: Usage | None, tier: str) -> bytes:
+        """`output` is the JSON list of items."""
+        reason = _INCOMPLETE.get(finish.reason)
+        more: Json = {
+            "error": None,
+            "incomplete_details": None if reason is None else {"reason": reason},
+            "usage": None if usage is None or usage.source == "unknown" else usage_object(usage),
+        }
+        if tier:
+            more["service_tier"] = tier
+        return self._whole("completed" if reason is None else "incomplete", output, more)
+
+    def failed(self, output: bytes, problem: Problem, usage: Usage | None) -> bytes:
+        """The SDK knows few codes: what the problem is called stands in `type`."""
+        code = "rate_limit_exceeded" if problem.code == "rate_limit_exceeded" else "server_error"
+        more: Json = {
+            "error": {"code": code, "message": problem.message, "type": problem.code},
+            "incomplete_details": None,
+            "usage": None if usage is None or usage.source == "unknown" else usage_object(usage),
+        }
+        return self._whole("failed", output, more)
+
+    def _whole(self, status: str, output: bytes, more: Json) -> bytes:
+        told = _encode({"status": status, "output": Raw(output), **more})
+        return self._fixed + b"," + told[1:]
+
+
+def _tools(view: View) -> list[Json]:
+    asked = view.fields.get("tools")
+    if asked is None or present(asked) is None:
+        return []
+    tools: list[Json] = []
+    for tool in _decode_tools(asked):
+        absent = (name for name in _TOOL_MEMBERS.get(bytes(tool.get("type", b"")), ()) if name not in tool)
+        tools.append({**tool, **dict.fromkeys(absent)})
+    return tools
+
+
+# Items.
+
+
+def text_part(text: str, annotations: list[Json]) -> Json:
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+
+
+def refusal_part(text: str) -> Json:
+    return {"type": "refusal", "refusal": text}
+
+
+def annotation(citation: Citation, length: int) -> Json:
+    """`length`: of the text so far, which is what is cited where the upstream does not say."""
+    start, end = (0, length) if citation.start is None else (citation.start, citation.end)
+    title = citation.title
+    return {
+        "type": "url_citation",
+        "url": citation.url,
+        "title": title,
+        "start_index": start,
+        "end_index": length if end is None else end,
+    }
+
+
+def message_item(own: str, parts: list[Json], status: str) -> Json:
+    return {"id": own, "type": "message", "status": status, "role": "assistant", "content": parts}
+
+
+def reasoning_item(own: str, thought: Reasoning) -> Json:
+    """A summary stands in `summary`, the thought itself in `content`."""
+    told: Json = {"id": own, "type": "reasoning", "summary": []}
+    if thought.text and thought.summary:
+        told["summary"] = [{"type": "summary_text", "text": thought.text}]
+    elif thought.text:
+        told["content"] = [{"type": "reasoning_text", "text": thought.text}]
+    encrypted = sealed(thought)
+    if encrypted is not None:
+        told["encrypted_content"] = encrypted
+    return told
+
+
+def signature_item(own: str, call: ToolCall) -> Json:
+    """Stands before a tool call that its provider signed."""
+    encrypted = sealed_call(call.id, call.signature)
+    return {"id": own, "type": "reasoning", "summary": [], "encrypted_content": encrypted}
+
+
+def call_item(own: str, call: ToolCall, text: str, status: str) -> Json:
+    if call.custom:
+        return {"id": own, "type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": text}
+    return {
+        "id": own,
+        "type": "function_call",
+        "status": status,
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": text,
+    }
+
+
+def output_items(items: list[OutputItem], names: Names, finish: Finish) -> list[Json]:
+    """Of a whole answer."""
+    output: list[Json] = []
+    last = "incomplete" if finish.reason in _INCOMPLETE else "completed"
+    for place, item in enumerate(items):
+        status = last if place == len(items) - 1 else "completed"
+        if isinstance(item, ToolCall) and item.signature:
+            own = names.item(Reasoning(), len(output))
+            output.append(signature_item(own, item))
+        own = names.item(item, len(output))
+        if isinstance(item, Message):
+            output.append(message_item(own, _message_parts(item), status))
+        elif isinstance(item, Reasoning):
+            output.append(reasoning_item(own, item))
+        else:
+            output.append(call_item(own, item, item.arguments, status))
+    return output
+
+
+def _message_parts(message: Message) -> list[Json]:
+    parts: list[Json] = []
+    for part in message.parts:
+        if isinstance(part, Text):
+            parts.append(text_part(part.text, [annotation(one, len(part.text)) for one in part.citations]))
+        elif isinstance(part, Refusal):
+            parts.append(refusal_part(part.text))
+    return parts
