@@ -1,10 +1,11 @@
 """From the hub to Mistral's chat request.
 
-Source: `chatcompletionrequest` and the messages' types of the official `mistralai` SDK; tool-call ids as `mistral-common`
-checks them.
+Source: `chatcompletionrequest` and the messages' types of the official `mistralai` SDK; tools' names and calls' ids as
+`mistral-common` checks them.
 """
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
@@ -16,7 +17,12 @@ from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.mistral.content import ORIGIN, Json, chunk_of, thought_chunk
 from tidegate.dialects.model_rules import effort_of, takes_effort
+from tidegate.dialects.tool_names import rename_tools
 
+_Naming = Callable[[str], str]
+
+_NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME: Final = 64
 _CALL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
 _TIERS: Final = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _SAME: Final = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "prompt_cache_key")
@@ -24,7 +30,8 @@ _SAME: Final = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_
 
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. A stream reports its usage without being asked to. Raises UnreadableRequest."""
-    body: Json = {"model": upstream.name, "messages": _messages(request.items)}
+    naming = rename_tools(request, forbidden=_NOT_IN_NAMES, longest=_LONGEST_NAME)
+    body: Json = {"model": upstream.name, "messages": _messages(request.items, naming)}
     for name in _SAME:
         _put(body, name, getattr(request, name))
     _put(body, "max_tokens", request.max_output_tokens)
@@ -38,7 +45,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
         body["logprobs"] = True
         body["top_logprobs"] = request.logprobs
     _output_format(body, request)
-    _tools(body, request)
+    _tools(body, request, naming)
     _hints(body, request, upstream)
     if request.stream:
         body["stream"] = True
@@ -82,26 +89,26 @@ def _output_format(body: Json, request: Request) -> None:
     body["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
-def _tools(body: Json, request: Request) -> None:
+def _tools(body: Json, request: Request, naming: _Naming) -> None:
     if not request.tools:
         return
     choice = request.tool_choice
     tools = request.tools
     if choice is not None and choice.mode != "tool" and choice.names:
         tools = [tool for tool in tools if tool.name in choice.names]  # it has no list of allowed tools
-    body["tools"] = [_tool(tool, request) for tool in tools]
+    body["tools"] = [_tool(tool, request, naming) for tool in tools]
     if choice is not None and choice.mode == "tool":
-        body["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
+        body["tool_choice"] = {"type": "function", "function": {"name": naming(choice.names[0])}}
     elif choice is not None:
         body["tool_choice"] = "any" if choice.mode == "required" else choice.mode
     _put(body, "parallel_tool_calls", request.parallel_tool_calls)
 
 
-def _tool(tool: Tool, request: Request) -> Json:
+def _tool(tool: Tool, request: Request, naming: _Naming) -> Json:
     if tool.custom:
         name = request.called("tools")
         raise unsupported_field(name, f"`{name}`: Mistral has function tools alone, `{tool.name}` is a custom one.")
-    function: Json = {"name": tool.name}
+    function: Json = {"name": naming(tool.name)}
     if tool.description:
         function["description"] = tool.description
     function["parameters"] = tool.parameters or Raw(b'{"type":"object","properties":{}}')
@@ -112,16 +119,16 @@ def _tool(tool: Tool, request: Request) -> Json:
 # Messages.
 
 
-def _messages(items: list[Item]) -> list[Json]:
+def _messages(items: list[Item], naming: _Naming) -> list[Json]:
     messages: list[Json] = []
     for item in items:
         if isinstance(item, ToolResult):
-            messages.append(_result(item))
+            messages.append(_result(item, naming))
         elif isinstance(item, Message) and item.role != "assistant":
             role = "user" if item.role == "user" else "system"
             messages.append({"role": role, "content": _content(item.parts)})
         else:
-            _assistant(messages, item)
+            _assistant(messages, item, naming)
     for message in messages:
         if message["role"] == "assistant":
             message["content"] = _joined(message["content"])
@@ -130,13 +137,13 @@ def _messages(items: list[Item]) -> list[Json]:
     return messages
 
 
-def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall) -> None:
+def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, naming: _Naming) -> None:
     """What the assistant said between two others is one message here."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": list[Json]()})
     said = messages[-1]
     if isinstance(item, ToolCall):
-        function = {"name": item.name, "arguments": item.arguments}
+        function = {"name": naming(item.name), "arguments": item.arguments}
         said.setdefault("tool_calls", []).append({"id": call_id(item.id), "type": "function", "function": function})
     elif isinstance(item, Message):
         said["content"] += [chunk_of(part) for part in item.parts]
@@ -150,10 +157,10 @@ def _joined(chunks: list[Json]) -> str | list[Json]:
     return chunks
 
 
-def _result(result: ToolResult) -> Json:
+def _result(result: ToolResult, naming: _Naming) -> Json:
     message: Json = {"role": "tool", "tool_call_id": call_id(result.call_id), "content": _content(result.parts)}
     if result.name:
-        message["name"] = result.name
+        message["name"] = naming(result.name)
     return message
 
 
