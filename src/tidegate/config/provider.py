@@ -9,10 +9,10 @@ from tidegate.config.scalars import Duration, NotYet
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral"],
+    Literal["openai", "azure-openai", "mistral", "anthropic"],
     NotYet(
         (
-            "anthropic", "gemini", "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
+            "gemini", "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
         )
     ),
 ]  # fmt: skip

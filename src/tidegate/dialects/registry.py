@@ -5,6 +5,7 @@ from functools import cache
 from typing import Final
 
 from tidegate.core.view import Operation
+from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
@@ -16,6 +17,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "azure-openai": AzureOpenAI(),
     "openai-responses": Responses(),
     "mistral": Mistral(),
+    "anthropic": Anthropic(),
 }
 
 

@@ -1,0 +1,137 @@
+"""Anthropic's Messages dialect: messages.
+
+Source: the types of the official `anthropic` SDK, and https://platform.claude.com/docs/en/api/messages.
+Bodies are read at their top level only and re-emitted, each value's bytes untouched: unknown fields, cache markers and
+the signatures of thoughts survive.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
+from tidegate.dialects.anthropic.errors import encode_error, read_error
+from tidegate.dialects.anthropic.events import MessageReader
+from tidegate.dialects.anthropic.messages import AnthropicMessages
+from tidegate.dialects.anthropic.usage import usage_of
+from tidegate.dialects.canon import Fault
+from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.wire.sse import SseSplitter
+
+API_VERSION: Final = b"2023-06-01"
+"""Of translated calls. The next one takes no samplers, so it is never chosen for a client that did not ask for it."""
+PATH: Final = "/messages"
+SSE_HEAD: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+
+_AFFINITY_BYTES: Final = 1_024
+_IMAGE_TOKENS: Final = 5_000
+"""Upper bound for one image at the highest resolution, when its bytes are elsewhere."""
+_DOCUMENT_TOKENS: Final = 200_000
+"""Upper bound for one document whose bytes are elsewhere: a hundred dense pages."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Anthropic:
+    """The dialect on both sides. Stateless."""
+
+    name: str = "anthropic"
+    family: str = "anthropic"
+    chat: ChatCodec | None = AnthropicMessages()
+    client_paths: Mapping[bytes, Operation] = {b"/v1/messages": "chat"}
+    prefix: bytes = b"/anthropic"
+    matches_paths: bool = False
+    telling_headers: tuple[bytes, ...] = (b"anthropic-version",)
+    native_headers: tuple[bytes, ...] = (b"anthropic-version", b"anthropic-beta")
+    native: bool = True
+    upstream_media: bytes = b"text/event-stream"
+    stream_head: str = SSE_HEAD
+
+    def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
+        return None
+
+    def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
+        fields = read_fields(body)
+        model = read_string(fields, "model")
+        messages = fields.get("messages")
+        if messages is None or bytes(messages) == b"null":
+            raise bad_field("`messages` is missing: add it to the request body.", "messages")
+        size = len(body)
+        return View(
+            dialect=self.name,
+            operation=operation,
+            model=model,
+            stream=read_boolean(fields, "stream"),
+            fields=fields,
+            body_bytes=size,
+            estimated_input_tokens=(size >> 2) + 1,
+            worst_input_tokens=size + _distant_tokens(messages),
+            max_output_tokens=_max_output(fields),
+            affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
+        )
+
+    def upstream_path(
+        self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
+    ) -> str:
+        root = base_path if base_path.endswith("/v1") else base_path + "/v1"
+        return root + PATH
+
+    def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
+        return b"x-api-key", api_key.encode()
+
+    def default_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"anthropic-version", API_VERSION),)
+
+    def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        fields = view.fields
+        fields["model"] = Raw(_encode(upstream.name))
+        if output_cap is not None and view.max_output_tokens is None:
+            fields["max_tokens"] = Raw(b"%d" % output_cap)
+        return _encode(fields)
+
+    def read_answer(self, operation: Operation, body: bytes) -> Answer:
+        try:
+            fields = _decode_object(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        usage = fields.get("usage")
+        return Answer(fields, Usage() if usage is None else usage_of(usage))
+
+    def encode_answer(self, answer: Answer, view: View) -> bytes:
+        if "model" in answer.fields:
+            answer.fields["model"] = Raw(_encode(view.model))
+        return _encode(answer.fields)
+
+    def stream_reader(self, view: View) -> MessageReader:
+        return MessageReader(view.model)
+
+    def splitter(self) -> SseSplitter:
+        return SseSplitter()
+
+    def read_fault(self, status: int, body: bytes) -> Fault:
+        return read_error(body)
+
+    def encode_problem(self, problem: Problem) -> bytes:
+        return encode_error(problem)
+
+
+def _max_output(fields: dict[str, Raw]) -> int | None:
+    """0 warms the prompt cache without an answer."""
+    raw = fields.get("max_tokens")
+    return 0 if raw is not None and bytes(raw) == b"0" else read_count(fields, "max_tokens")
+
+
+def _distant_tokens(messages: Raw) -> int:
+    """What images and documents may come to whose bytes are not in the request. Prose seldom has such a source."""
+    text = bytes(messages)
+    if b'"source"' not in text:
+        return 0
+    distant = text.count(b'"url"') + text.count(b'"file_id"')
+    documents = min(distant, text.count(b'"document"'))
+    return documents * _DOCUMENT_TOKENS + text.count(b'"image"') * _IMAGE_TOKENS
