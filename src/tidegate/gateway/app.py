@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.core.problem import Problem
 from tidegate.decide.compiled import CompiledConsumer
+from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
 from tidegate.gateway.call import begin
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
@@ -21,7 +22,7 @@ from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
 _JSON: Final = b"content-type: application/json\r\n"
-_MODELS_PATH: Final = re.compile(rb"(?:/openai)?/v1/models(?:/(.+))?$")
+_MODELS_PATH: Final = re.compile(rb"(?:/openai|/anthropic)?/v1/models(?:/(.+))?$")
 
 _TOO_BUSY: Final = Problem(
     status=503,
@@ -54,7 +55,7 @@ class GatewayApp:
         if endpoint is None or request.method != b"POST":
             self._other(exchange, endpoint)
             return
-        identified = self._identified(request)
+        identified = self._identified(request, endpoint.tells.key_digest)
         if isinstance(identified, Problem):
             self._refuse(exchange, identified)
             return
@@ -71,8 +72,8 @@ class GatewayApp:
     def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
         return self._rendered(request, Problem(status=status, code=code, message=message))
 
-    def _identified(self, request: Request) -> tuple[bytes, CompiledConsumer] | Problem:
-        digest = key_digest(request)
+    def _identified(self, request: Request, in_query: bytes = b"") -> tuple[bytes, CompiledConsumer] | Problem:
+        digest = key_digest(request, in_query)
         if digest is None:
             return MISSING_KEY
         consumer = self._runtime.compiled.consumer_for(digest)
@@ -81,9 +82,10 @@ class GatewayApp:
         return digest, consumer
 
     def _refused_by_head(self, request: Request) -> Problem | None:
-        if find_endpoint(request) is None:
+        endpoint = find_endpoint(request)
+        if endpoint is None:
             return _unknown_path(request)
-        identified = self._identified(request)
+        identified = self._identified(request, endpoint.tells.key_digest)
         return identified if isinstance(identified, Problem) else None
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
@@ -101,6 +103,8 @@ class GatewayApp:
             exchange.respond(405, headers + b"allow: POST\r\n", body)
         elif path in (b"/healthz", b"/readyz"):
             self._health(exchange)
+        elif path == b"/" and request.method == b"HEAD":
+            exchange.respond(200, _JSON, b"")  # Claude Code asks this before its first call
         elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):
             self._models(exchange)
         else:
@@ -123,9 +127,11 @@ class GatewayApp:
         _, consumer = identified
         asked = _MODELS_PATH.match(exchange.request.path)
         routes = self._runtime.compiled.routes
+        dialect = spoken_by(exchange.request)
         if asked is None or asked[1] is None:
-            listed = [model_object(name, routes[name].spec.created) for name in sorted(consumer.models)]
-            exchange.respond(200, self._head(exchange.request), msgspec.json.encode({"object": "list", "data": listed}))
+            models = [ListedModel(name, routes[name].spec.created) for name in sorted(consumer.models)]
+            page = dialect.model_page(models) if isinstance(dialect, ListsModels) else _openai_page(models)
+            exchange.respond(200, self._head(exchange.request), msgspec.json.encode(page))
             return
         name = unquote_to_bytes(asked[1]).decode(errors="replace")
         if name not in consumer.models:
@@ -134,8 +140,9 @@ class GatewayApp:
                 Problem(status=404, code="model_not_found", message=f"No model `{name}` for this key.", field="model"),
             )
             return
-        body = msgspec.json.encode(model_object(name, routes[name].spec.created))
-        exchange.respond(200, self._head(exchange.request), body)
+        model = ListedModel(name, routes[name].spec.created)
+        entry = dialect.model_entry(model) if isinstance(dialect, ListsModels) else model_object(name, model.created)
+        exchange.respond(200, self._head(exchange.request), msgspec.json.encode(entry))
 
     def _rendered(self, request: Request | None, problem: Problem) -> tuple[bytes, bytes]:
         return self._head(request) + problem_headers(problem).encode(), spoken_by(request).encode_problem(problem)
@@ -144,7 +151,11 @@ class GatewayApp:
         """The fields of an answer that no Call made."""
         own = self._runtime.ids.next()
         name = own if request is None else request_id(request.header(b"x-request-id"), own)
-        return _JSON + f"x-request-id: {name}\r\n".encode()
+        return _JSON + f"x-request-id: {name}\r\nrequest-id: {name}\r\n".encode()
+
+
+def _openai_page(models: list[ListedModel]) -> object:
+    return {"object": "list", "data": [model_object(one.name, one.created) for one in models]}
 
 
 def _unknown_path(request: Request) -> Problem:

@@ -7,6 +7,7 @@ stream belongs to this attempt, and it ends well or breaks visibly.
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import UNKNOWN_USAGE, Usage
@@ -176,8 +177,11 @@ class StreamAttempt(Attempt):
 
     def partial_usage(self) -> Usage:
         """As reported; else an estimate, marked as one: about a token an event."""
-        if self.reader.usage is not None:
-            return self.reader.usage
+        told = self.reader.usage
+        if told is not None:
+            # Anthropic tells the prompt's tokens at the start, and a guess of the answer's.
+            guess = told.source == "estimated" and told.output < self.reader.content_events
+            return replace(told, output=self.reader.content_events) if guess else told
         return Usage(input=self.view.estimated_input_tokens, output=self.reader.content_events, source="estimated")
 
     def on_data(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
-from tidegate.dialects.dialect import Answer, Dialect, UnreadableRequest
+from tidegate.dialects.dialect import FORM_HEADS, Answer, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
 from tidegate.gateway.endpoints import Endpoint
@@ -41,6 +41,7 @@ from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.state.health import TargetKey
 from tidegate.state.memory import Grant
+from tidegate.wire.message import encode_headers
 from tidegate.wire.server import Exchange
 
 _LEASE_MARGIN: Final = 60.0
@@ -159,7 +160,7 @@ class Call:
 
     def committed(self, attempt: StreamAttempt) -> Exchange:
         exchange = self._exchange
-        head = self._head(attempt.candidate, attempt.relay.stream_head)
+        head = self._head(attempt.candidate, FORM_HEADS.get(self._view.form) or attempt.relay.stream_head)
         exchange.start(200, head.encode() + passed_back(attempt.headers))
         return exchange
 
@@ -270,7 +271,7 @@ class Call:
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
-        own = self._native_headers(relay.native, dialect) or credential.defaults
+        own = self._native_headers(dialect) if relay.native else credential.defaults
         head = b"".join(
             (
                 credential.head(dialect, view.operation, target.spec.model, view.stream),
@@ -284,8 +285,11 @@ class Call:
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
 
-    def _native_headers(self, native: bool, dialect: Dialect) -> bytes:
-        return upstream_headers(self._exchange.request, dialect.native_headers) if native else b""
+    def _native_headers(self, dialect: Dialect) -> bytes:
+        """The client's own headers of the dialect, and what must be there of those that it did not send."""
+        request = self._exchange.request
+        lacking = [pair for pair in dialect.default_headers() if request.header(pair[0]) is None]
+        return upstream_headers(request, dialect.native_headers) + encode_headers(lacking)
 
     def _cannot_honour(self, candidate: Candidate, problem: Problem) -> None:
         """This upstream would have to leave out something that matters: another may not."""
@@ -352,7 +356,7 @@ class Call:
         """`code` for the records, where the problem's own is an upstream's word."""
         code = code or problem.code
         self._end(End(problem.status, "failed", code=code, reason=problem.message, usage=self._record.failed_usage()))
-        head = self._head(None, _JSON) + problem_headers(problem)
+        head = self._head(None, _JSON) + problem_headers(problem, self._record.dialect)
         self._exchange.respond(problem.status, head.encode(), self._record.dialect.encode_problem(problem))
 
     def _end(self, end: End) -> int | None:
@@ -410,5 +414,5 @@ def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View
     end = End(problem.status, "refused", code=problem.code, reason=problem.message, usage=_NOTHING_USED)
     record.keep(runtime, view, None, end)
     remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
-    head = _JSON + answer_head(record, "", remaining, record.time_ns) + problem_headers(problem)
+    head = _JSON + answer_head(record, "", remaining, record.time_ns) + problem_headers(problem, record.dialect)
     exchange.respond(problem.status, head.encode(), record.dialect.encode_problem(problem))

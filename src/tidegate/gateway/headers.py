@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
+from tidegate.dialects.dialect import Dialect, ErrorsInHeaders
 from tidegate.state.memory import Remaining
 from tidegate.wire.message import Headers, Request, encode_headers
 
@@ -13,7 +14,14 @@ _FROM_CLIENT: Final = (b"traceparent", b"tracestate", b"idempotency-key", b"x-cl
 """Sent upstream as they came. Everything else stays here: credentials, cookies, addresses, client library telemetry."""
 
 _FROM_UPSTREAM: Final = frozenset(
-    (b"retry-after", b"retry-after-ms", b"x-should-retry", b"openai-processing-ms", b"openai-version")
+    (
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-should-retry",
+        b"openai-processing-ms",
+        b"openai-version",
+        b"x-amzn-errortype",
+    )
 )
 """Given to the client as they came. An upstream's own rate limits are not the caller's, so they are not among them."""
 
@@ -47,16 +55,17 @@ def passed_back(headers: Headers) -> bytes:
     for name, value in headers:
         if name in _FROM_UPSTREAM:
             passing.append((name, value))
-        elif name == b"x-request-id":
+        elif name in (b"x-request-id", b"request-id"):
             passing.append((b"x-tidegate-upstream-request-id", value))
     return encode_headers(passing) if passing else b""
 
 
 def answer_head(record: Facts, target: str, remaining: Remaining, now_ns: int) -> str:
-    """What every answer to an authenticated call carries."""
+    """What every answer to an authenticated call carries. Anthropic's clients read `request-id`, others `x-request-id`."""
     called = f"x-tidegate-target: {target}\r\n" if target else ""
     return (
-        f"x-request-id: {record.request_id}\r\nx-tidegate-decision: {record.id}\r\nx-tidegate-cache: bypass\r\n"
+        f"x-request-id: {record.request_id}\r\nrequest-id: {record.request_id}\r\n"
+        f"x-tidegate-decision: {record.id}\r\nx-tidegate-cache: bypass\r\n"
         f"x-tidegate-attempts: {record.attempts_made}\r\n{called}{limit_headers(remaining, now_ns)}"
     )
 
@@ -91,9 +100,12 @@ def limit_headers(remaining: Remaining, now_ns: int) -> str:
     return text
 
 
-def problem_headers(problem: Problem) -> str:
-    """`retry-after` (whole seconds, rounded up), `retry-after-ms` and `x-should-retry` where the problem says so."""
-    text = ""
+def problem_headers(problem: Problem, dialect: Dialect | None = None) -> str:
+    """`retry-after` (whole seconds, rounded up), `retry-after-ms` and `x-should-retry` where the problem says so.
+
+    `dialect`: the client's, if it has headers of its own for errors.
+    """
+    text = dialect.problem_headers(problem) if isinstance(dialect, ErrorsInHeaders) else ""
     if problem.retry_after_seconds is not None:
         milliseconds = max(0, round(problem.retry_after_seconds * 1000))
         text += f"retry-after: {-(-milliseconds // 1000)}\r\nretry-after-ms: {milliseconds}\r\n"

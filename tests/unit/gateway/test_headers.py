@@ -87,7 +87,7 @@ class Facts:
 
 def test_the_head_of_an_answer() -> None:
     assert answer_head(Facts(), "openai/gpt", Remaining(), NOW) == (
-        "x-request-id: req-9\r\nx-tidegate-decision: tg_1\r\nx-tidegate-cache: bypass\r\n"
+        "x-request-id: req-9\r\nrequest-id: req-9\r\nx-tidegate-decision: tg_1\r\nx-tidegate-cache: bypass\r\n"
         "x-tidegate-attempts: 2\r\nx-tidegate-target: openai/gpt\r\n"
     )
     refused = answer_head(Facts(), "", Remaining(money=(SECOND, 40_000_000, NOW)), NOW)

@@ -5,7 +5,8 @@ Bodies are read at their top level only and re-emitted, each value's bytes untou
 the signatures of thoughts survive.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from tidegate.dialects.anthropic.usage import usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.listing import ListedModel
 from tidegate.wire.sse import SseSplitter
 
 API_VERSION: Final = b"2023-06-01"
@@ -119,6 +121,21 @@ class Anthropic:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
+
+    def model_page(self, models: Sequence[ListedModel]) -> dict[str, object]:
+        entries = [self.model_entry(one) for one in models]
+        first, last = (models[0].name, models[-1].name) if models else (None, None)
+        return {"data": entries, "has_more": False, "first_id": first, "last_id": last}
+
+    def model_entry(self, model: ListedModel) -> dict[str, object]:
+        created = datetime.fromtimestamp(model.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "type": "model",
+            "id": model.name,
+            "display_name": model.name,
+            "created_at": created,
+            "lifecycle": "active",
+        }
 
 
 def _max_output(fields: dict[str, Raw]) -> int | None:
