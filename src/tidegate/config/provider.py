@@ -9,10 +9,10 @@ from tidegate.config.scalars import Duration, NotYet
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "anthropic"],
+    Literal["openai", "azure-openai", "mistral", "anthropic", "gemini"],
     NotYet(
         (
-            "gemini", "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
+            "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
         )
     ),
 ]  # fmt: skip

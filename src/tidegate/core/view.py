@@ -15,6 +15,8 @@ class PathTells(Struct, frozen=True):
     stream: bool = False
     form: str = ""
     """The form of the stream where a dialect has several (Gemini: `array` without `alt=sse`)."""
+    key_digest: bytes = b""
+    """SHA-256 of the API key in the query, in dialects whose clients may put it there; the key itself is not kept."""
 
 
 NO_PATH_TELLS = PathTells()

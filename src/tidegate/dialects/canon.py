@@ -249,6 +249,8 @@ class Fault(Struct, frozen=True):
     type: str
     code: str
     message: str
+    retry_after_seconds: float | None = None
+    """When to try again, where the body says it and no header does."""
 
 
 class Begun(Struct):

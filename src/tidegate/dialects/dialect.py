@@ -1,7 +1,7 @@
 """What a dialect gives to the gateway, and the two ways in which it can fail to read."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,10 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.canon import Answer as CanonicalAnswer
 from tidegate.dialects.canon import Event, Fault, Request
+
+
+FORM_HEADS: Final[Mapping[str, str]] = {"array": "content-type: application/json; charset=utf-8\r\n"}
+"""Header lines of a client's stream whose form (`View.form`) is not the usual one of its dialect."""
 
 
 class UnreadableRequest(Exception):

@@ -7,6 +7,7 @@ from typing import Final
 from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.dialect import Dialect, Relay
+from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.responses import AzureResponses, Responses
@@ -17,6 +18,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "azure-openai": AzureOpenAI(),
     "openai-responses": Responses(),
     "mistral": Mistral(),
+    "gemini": Gemini(),
     "anthropic": Anthropic(),
 }
 

@@ -24,8 +24,8 @@ UNKNOWN_KEY: Final = Problem(
 )
 
 
-def key_digest(request: Request) -> bytes | None:
-    """SHA-256 of the first key found; None when there is none."""
+def key_digest(request: Request, in_query: bytes = b"") -> bytes | None:
+    """SHA-256 of the first key found; None when there is none. `in_query`: that of a key in the query, where it may be."""
     bearer = request.header(b"authorization")
     if bearer is not None and bearer[:7].lower() == _BEARER:
         key = bearer[7:].strip()
@@ -35,4 +35,4 @@ def key_digest(request: Request) -> bytes | None:
         key = request.header(name)
         if key:
             return sha256(key).digest()
-    return None
+    return in_query or None

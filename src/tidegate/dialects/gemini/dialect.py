@@ -1,0 +1,192 @@
+"""Google's Gemini API (the `generativelanguage` service) with an API key, on both sides.
+
+Source: the types and converters of the official `google-genai` SDK; https://ai.google.dev/api. Bodies are read at their top
+level and re-emitted, each value's bytes untouched.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
+from tidegate.dialects.canon import Fault
+from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.fields import MAX_COUNT, bad_field, present, read_fields
+from tidegate.dialects.gemini.chat import GeminiChat
+from tidegate.dialects.gemini.chunks import ChunkReader
+from tidegate.dialects.gemini.errors import encode_error, read_error
+from tidegate.dialects.gemini.members import Members
+from tidegate.dialects.gemini.paths import SINGLE, match_path, resource, upstream_path
+from tidegate.dialects.gemini.signatures import without_foreign
+from tidegate.dialects.gemini.usage import usage_of
+from tidegate.wire.sse import SseSplitter
+
+_FILE_TOKENS: Final = 258_000
+"""Upper bound for a file whose bytes are elsewhere: a document of a thousand pages."""
+_AFFINITY_BYTES: Final = 1_024
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+
+
+class Gemini:
+    """Is a Dialect. Stateless."""
+
+    name: str = "gemini"
+    family: str = "gemini"
+    chat: ChatCodec | None = GeminiChat()
+    client_paths: Mapping[bytes, Operation] = {}
+    prefix: bytes = b"/gemini"
+    matches_paths: bool = True
+    telling_headers: tuple[bytes, ...] = (b"x-goog-api-key", b"x-goog-api-client")
+    native_headers: tuple[bytes, ...] = ()
+    native: bool = True
+    upstream_media: bytes = b"text/event-stream"
+    stream_head: str = "content-type: text/event-stream\r\ncache-control: no-cache\r\n"
+
+    def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
+        return match_path(path, query)
+
+    def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
+        fields = read_fields(body)
+        required = "contents"
+        if operation == "embedding":
+            if path.form == SINGLE:
+                _require(fields, "content")
+                fields = {"requests": Raw(b"[" + _encode(fields) + b"]")}
+            required = "requests"
+        _require(fields, required)
+        size = len(body)
+        return View(
+            dialect=self.name,
+            operation=operation,
+            model=path.model,
+            stream=path.stream,
+            fields=fields,
+            body_bytes=size,
+            estimated_input_tokens=(size >> 2) + 1,
+            worst_input_tokens=size + _files(body) * _FILE_TOKENS,
+            max_output_tokens=0 if operation == "embedding" else _max_output(fields),
+            usage_asked=True,
+            affinity=_affinity(fields, required),
+            form=path.form,
+        )
+
+    def upstream_path(
+        self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
+    ) -> str:
+        return upstream_path(base_path, model, operation, stream=stream)
+
+    def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
+        return b"x-goog-api-key", api_key.encode()
+
+    def default_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ()
+
+    def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        """The model is in the path; where a body names one too, it must be the same."""
+        fields = dict(view.fields)
+        name = Raw(_encode(resource(upstream.name)))
+        if view.operation == "embedding":
+            fields["requests"] = _renamed(fields["requests"], name)
+            return _encode(fields)
+        if "model" in fields:
+            fields["model"] = name
+        fields["contents"] = Raw(without_foreign(bytes(fields["contents"])))
+        if output_cap is not None and view.max_output_tokens is None:
+            written = "generation_config" if "generation_config" in fields else "generationConfig"
+            config = fields.get(written)
+            merged = {} if config is None or present(config) is None else _decode_object(config)
+            merged.pop("max_output_tokens", None)
+            merged["maxOutputTokens"] = Raw(b"%d" % output_cap)
+            fields[written] = Raw(_encode(merged))
+        return _encode(fields)
+
+    def read_answer(self, operation: Operation, body: bytes) -> Answer:
+        try:
+            fields = _decode_object(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        usage = fields.get("usageMetadata")
+        return Answer(fields, Usage() if usage is None else usage_of(usage))
+
+    def encode_answer(self, answer: Answer, view: View) -> bytes:
+        fields = answer.fields
+        if "modelVersion" in fields:
+            fields["modelVersion"] = Raw(_encode(view.model))
+        if view.form == SINGLE and "embeddings" in fields:
+            fields["embedding"] = _only(fields.pop("embeddings"))
+        return _encode(fields)
+
+    def stream_reader(self, view: View) -> ChunkReader:
+        generation = Members(view.fields).object("generationConfig")
+        return ChunkReader(view, candidates=1 if generation is None else _candidates(generation))
+
+    def splitter(self) -> SseSplitter:
+        return SseSplitter()
+
+    def read_fault(self, status: int, body: bytes) -> Fault:
+        return read_error(body)
+
+    def encode_problem(self, problem: Problem) -> bytes:
+        return encode_error(problem)
+
+
+def _require(fields: dict[str, Raw], name: str) -> None:
+    if name not in fields or present(fields[name]) is None:
+        raise bad_field(f"`{name}` is missing: add it to the request body.", name)
+
+
+def _max_output(fields: dict[str, Raw]) -> int | None:
+    """The client's bound over all candidates together."""
+    generation = Members(fields).object("generationConfig")
+    if generation is None:
+        return None
+    bound, several = generation.integer("maxOutputTokens"), _candidates(generation)
+    if bound is None:
+        return None
+    if not 0 < bound <= MAX_COUNT:
+        raise generation.bad("maxOutputTokens", f"must be a whole number from 1 to {MAX_COUNT}")
+    return bound * several
+
+
+def _candidates(generation: Members) -> int:
+    count = generation.integer("candidateCount") or 1
+    if not 0 < count <= MAX_COUNT:
+        raise generation.bad("candidateCount", f"must be a whole number from 1 to {MAX_COUNT}")
+    return count
+
+
+def _files(body: bytes) -> int:
+    return body.count(b'"fileUri"') + body.count(b'"file_uri"')
+
+
+def _affinity(fields: dict[str, Raw], required: str) -> bytes:
+    system = fields.get("systemInstruction") or fields.get("system_instruction") or Raw(b"")
+    return (bytes(memoryview(system)[:_AFFINITY_BYTES]) + bytes(memoryview(fields[required])[:_AFFINITY_BYTES]))[
+        :_AFFINITY_BYTES
+    ]
+
+
+def _renamed(requests: Raw, model: Raw) -> Raw:
+    """Every text to embed names its model."""
+    try:
+        several = _decode_objects(requests)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise bad_field("`requests` must be a list of objects.", "requests") from error
+    for one in several:
+        one["model"] = model
+    return Raw(_encode(several))
+
+
+def _only(embeddings: Raw) -> Raw:
+    try:
+        several = msgspec.json.decode(embeddings, type=list[Raw])
+    except (msgspec.DecodeError, RecursionError):
+        several = []
+    return several[0] if several else Raw(b"null")
