@@ -16,6 +16,7 @@ from tidegate.cli.main import parser
 from tidegate.compile.rules import RULES
 from tidegate.config.docstrings import field_docs, struct_doc
 from tidegate.config.resources import KINDS, KINDS_NOT_YET
+from tidegate.config.services import SERVICES
 from tidegate.config.shape import (
     FieldShape,
     ListShape,
@@ -73,6 +74,33 @@ def configuration() -> str:
     not_yet = ", ".join(f"`{kind}`" for kind in KINDS_NOT_YET)
     lines += [f"Kinds that this version refuses by name, as they are still to come: {not_yet}.", ""]
     return "\n".join(lines + list(rules()))
+
+
+def providers() -> str:
+    """The table of well-known services."""
+    lines = [
+        "# Providers",
+        "",
+        NOTICE,
+        "Services that `spec.service` of a Provider knows by name. Any other server that speaks one of the dialects is a",
+        "Provider too: write its `dialect` and `baseUrl`. A line in `src/tidegate/config/services.py` adds a service.",
+        "",
+        "```yaml",
+        "kind: Provider",
+        "metadata: {name: groq}",
+        "spec: {service: groq, credentials: [{apiKey: {env: GROQ_API_KEY}}]}",
+        "```",
+        "",
+        f"{len(SERVICES)} services:",
+        "",
+        "| service | dialect | base URL | key by custom in | quirks |",
+        "|---|---|---|---|---|",
+    ]
+    for one in SERVICES.values():
+        key = f"`{one.key}`" if one.key else "–"
+        quirks = ", ".join(f"`{quirk}`" for quirk in one.quirks) or "–"
+        lines.append(f"| `{one.name}` | {one.dialect} | {one.base_url} | {key} | {quirks} |")
+    return "\n".join([*lines, ""])
 
 
 def field_table(field: FieldShape, path: str) -> list[str]:
@@ -218,6 +246,7 @@ def cell(text: str) -> str:
 
 PAGES = {
     "configuration.md": configuration,
+    "providers.md": providers,
     "reference/commands.md": commands,
     "reference/metrics.md": metrics,
 }

@@ -1,11 +1,14 @@
 """`kind: Provider`: an account at an upstream."""
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from tidegate.config.metadata import ApiVersion, Metadata
 from tidegate.config.scalars import Duration, NotYet
+from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
@@ -16,6 +19,8 @@ Dialect = Annotated[
         )
     ),
 ]  # fmt: skip
+
+Quirk = Literal["no-stream-usage", "responses", "max-tokens", "top-k", "reasoning-effort"]
 
 
 class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -41,10 +46,12 @@ class ProviderTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    dialect: Dialect
-    """The wire format that the upstream speaks. Servers that follow OpenAI's API (vLLM, Groq, Mistral, …): `openai`."""
-    base_url: Annotated[str, Meta(pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")]
-    """Where the API begins, such as `https://api.openai.com/v1`."""
+    service: str | None = None
+    """A well-known service, such as `groq` or `deepseek`: sets dialect, base URL and quirks (docs/providers.md)."""
+    dialect: Dialect = "openai"
+    """The wire format that the upstream speaks. Servers that follow OpenAI's API (vLLM, Groq, DeepSeek, …): `openai`."""
+    base_url: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s@]+(/[^?#\s]*)?)?$")] = ""
+    """Where the API begins, such as `https://api.openai.com/v1`. Required unless `service` says it."""
     credentials: tuple[Credential, ...] = ()
     """A pool of keys. Absent: one credential without a key."""
     region: str | None = None
@@ -65,16 +72,32 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Connections open at once per credential."""
     headers: dict[str, SecretRef] = {}
     """Further headers for every call, such as `OpenAI-Organization`."""
-    quirks: tuple[Literal["no-stream-usage", "responses"], ...] = ()
-    """Deviations of this upstream. `no-stream-usage`: it rejects `stream_options`. `responses`: it serves OpenAI's
-    Responses API itself (as api.openai.com and Azure's `/openai/v1` are known to do); without it calls are translated.
-    """
+    quirks: tuple[Quirk, ...] = ()
+    """Deviations of this upstream from what its dialect's maker does. `no-stream-usage`: it rejects `stream_options`.
+    `responses`: it serves `/responses` itself. `max-tokens`: it knows `max_tokens` and no `max_completion_tokens`. `top-k`:
+    it takes `top_k`. `reasoning-effort`: it takes `reasoning_effort` for every model."""
     priced_as: str | None = None
     """The price book's name of this provider. Absent: found by the base URL, else by this resource's name."""
 
     def __post_init__(self) -> None:
+        if self.service is not None:
+            self._take_service(self.service)
+        elif not self.base_url:
+            raise ValueError("`baseUrl` is missing: say where the API begins, or name a `service`")
         if (self.client_cert_file is None) != (self.client_key_file is None):
             raise ValueError("`clientCertFile` and `clientKeyFile` go together: one of them is missing")
+
+    def _take_service(self, name: str) -> None:
+        service = SERVICES.get(name)
+        if service is None:
+            near = get_close_matches(name, SERVICES, 1)
+            hint = f"did you mean `{near[0]}`" if near else "write `dialect` and `baseUrl` in its place"
+            raise ValueError(f"`service` `{name}` is not known: {hint}")
+        if self.dialect not in ("openai", service.dialect):
+            raise ValueError(f"`service: {name}` speaks {service.dialect}: leave `dialect` out")
+        force_setattr(self, "dialect", service.dialect)
+        force_setattr(self, "base_url", self.base_url or service.base_url)
+        force_setattr(self, "quirks", tuple(dict.fromkeys((*service.quirks, *self.quirks))))
 
 
 class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
