@@ -115,6 +115,10 @@ def budget(text: str) -> tuple[Edit, ...]:
     return ((OWN_BUDGET, f"budget: {text}"),)
 
 
+SIGNING = ("{apiKey: {env: EAST_KEY}", "{accessKeyId: AKIA1, secretAccessKey: {env: EAST_KEY}")
+BEDROCK = ("dialect: openai\n", "dialect: bedrock\n")
+REGION = ("  baseUrl: https://east", "  region: eu-west-1\n  baseUrl: https://east")
+
 EXAMPLES: dict[str, Example] = {
     "unknown-provider": Example((("{provider: east, model: small-1}", "{provider: esat, model: small-1}"),), ()),
     "unknown-team": Example((("team: support\n", "team: suport\n"),), ()),
@@ -140,6 +144,8 @@ EXAMPLES: dict[str, Example] = {
         (("[{apiKey: {env: EAST_KEY}", "[{name: b}, {name: a, apiKey: {env: EAST_KEY}"),),
     ),
     "api-version-unused": Example((("dialect: openai\n", "dialect: openai\n  apiVersion: v1\n"),), ()),
+    "access-key-unused": Example((SIGNING, REGION), (SIGNING, REGION, BEDROCK)),
+    "access-key-without-region": Example((SIGNING, BEDROCK), (SIGNING, REGION, BEDROCK)),
     "timeout-beyond-total": Example(
         (("{connect: 5s}", "{connect: 5s, total: 4s}"),),
         (("{connect: 5s}", "{connect: 5s, total: 5s}"),),

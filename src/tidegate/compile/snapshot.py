@@ -74,7 +74,14 @@ def content_hash(snapshot: Snapshot) -> str:
 def _provider(provider: Provider) -> ProviderSpec:
     spec = provider.spec
     credentials = tuple(
-        CredentialSpec(id=one.name or str(index), api_key=one.api_key, weight=one.weight)
+        CredentialSpec(
+            id=one.name or str(index),
+            api_key=one.api_key,
+            weight=one.weight,
+            access_key_id=one.access_key_id,
+            secret_access_key=one.secret_access_key,
+            session_token=one.session_token,
+        )
         for index, one in enumerate(spec.credentials)
     )
     times = spec.timeouts

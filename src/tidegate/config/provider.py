@@ -12,10 +12,10 @@ from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "anthropic", "gemini"],
+    Literal["openai", "azure-openai", "mistral", "anthropic", "gemini", "bedrock"],
     NotYet(
         (
-            "vertex", "bedrock", "cohere", "ollama", "oip", "tfserving", "torchserve",
+            "vertex", "cohere", "ollama", "oip", "tfserving", "torchserve",
         )
     ),
 ]  # fmt: skip
@@ -30,8 +30,22 @@ class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """How metrics and decisions call it; by default its position, from `0`."""
     api_key: SecretRef | None = None
     """The key: `{env: NAME}`, `{file: PATH}` or the text itself. Absent: the upstream wants none."""
+    access_key_id: SecretRef | None = None
+    """`bedrock`: in place of `apiKey`, the id of an AWS access key. Every request is signed with it."""
+    secret_access_key: SecretRef | None = None
+    """`bedrock`: the secret of that access key."""
+    session_token: SecretRef | None = None
+    """`bedrock`: the session token of a temporary access key."""
     weight: Annotated[int, Meta(ge=0)] = 1
     """Share of the calls, relative to the other credentials; 0 takes none."""
+
+    def __post_init__(self) -> None:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("`accessKeyId` and `secretAccessKey` go together: one of them is missing")
+        if self.session_token is not None and self.access_key_id is None:
+            raise ValueError("`sessionToken` belongs to an `accessKeyId`, which is missing")
+        if self.api_key is not None and self.access_key_id is not None:
+            raise ValueError("`apiKey` and `accessKeyId` are two kinds of credential: write one of them")
 
 
 class ProviderTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -55,7 +69,7 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     credentials: tuple[Credential, ...] = ()
     """A pool of keys. Absent: one credential without a key."""
     region: str | None = None
-    """Where the upstream computes, as you name regions."""
+    """Where the upstream computes, as you name regions. With an `accessKeyId`: AWS's name of it, such as `eu-central-1`."""
     timeouts: ProviderTimeouts = ProviderTimeouts()
     """How long each phase of a call may take."""
     api_version: str | None = None

@@ -36,8 +36,11 @@ class CredentialSpec(Struct, frozen=True, kw_only=True):
     id: str
     """Stable within the provider: its `name`, or its position (`0`, `1`, …)."""
     api_key: SecretRef | None
-    """None: the upstream wants no key."""
+    """None: the upstream wants no key, or one that signs."""
     weight: int = 1
+    access_key_id: SecretRef | None = None
+    secret_access_key: SecretRef | None = None
+    session_token: SecretRef | None = None
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What a dialect gives to the gateway, and the two ways in which it can fail to read."""
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -11,7 +11,7 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.canon import Answer as CanonicalAnswer
 from tidegate.dialects.canon import Event, Fault, Request
-
+from tidegate.wire.message import Headers
 
 FORM_HEADS: Final[Mapping[str, str]] = {"array": "content-type: application/json; charset=utf-8\r\n"}
 """Header lines of a client's stream whose form (`View.form`) is not the usual one of its dialect."""
@@ -212,3 +212,37 @@ class Dialect(Relay, Protocol):
     def read_fault(self, status: int, body: bytes) -> Fault: ...
 
     def encode_problem(self, problem: Problem) -> bytes: ...
+
+
+@runtime_checkable
+class ErrorsInHeaders(Protocol):
+    """A dialect that says part of an error in the answer's headers."""
+
+    def problem_headers(self, problem: Problem) -> str:
+        """Header lines that go along with `encode_problem`."""
+        ...
+
+    def read_fault_headers(self, status: int, headers: Headers, body: bytes) -> Fault:
+        """In place of `read_fault`."""
+        ...
+
+
+class AccessKey(Struct, frozen=True):
+    """A credential that signs every request and never goes along with one."""
+
+    id: str
+    secret: str
+    session_token: str = ""
+
+
+class Signer(Protocol):
+    def sign(self, target: bytes, body: bytes, now_ns: int) -> list[tuple[bytes, bytes]]:
+        """The headers that prove a POST of `body` to `target`, as it stands in the request line."""
+        ...
+
+
+@runtime_checkable
+class SigningDialect(Protocol):
+    """A dialect whose providers take an AccessKey."""
+
+    def signer(self, key: AccessKey, region: str, host: str) -> Signer: ...

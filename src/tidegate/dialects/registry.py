@@ -6,6 +6,7 @@ from typing import Final
 
 from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
+from tidegate.dialects.bedrock import Bedrock
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
@@ -20,6 +21,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "mistral": Mistral(),
     "gemini": Gemini(),
     "anthropic": Anthropic(),
+    "bedrock": Bedrock(),
 }
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from tidegate.core.problem import Problem
+from tidegate.core.view import METHODS
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
@@ -52,7 +53,7 @@ class GatewayApp:
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
         endpoint = EXACT.get(request.path) or find_endpoint(request)
-        if endpoint is None or request.method != b"POST":
+        if endpoint is None or request.method != METHODS.get(endpoint.operation, b"POST"):
             self._other(exchange, endpoint)
             return
         identified = self._identified(request, endpoint.tells.key_digest)
@@ -98,9 +99,11 @@ class GatewayApp:
         request = exchange.request
         path = request.path
         if endpoint is not None:
-            problem = Problem(status=405, code="invalid_request", message="This path takes POST.")
+            method = METHODS.get(endpoint.operation, b"POST")
+            message = f"This path takes {method.decode()}."
+            problem = Problem(status=405, code="invalid_request", message=message)
             headers, body = self._rendered(request, problem)
-            exchange.respond(405, headers + b"allow: POST\r\n", body)
+            exchange.respond(405, headers + b"allow: %b\r\n" % method, body)
         elif path in (b"/healthz", b"/readyz"):
             self._health(exchange)
         elif path == b"/" and request.method == b"HEAD":
@@ -145,7 +148,8 @@ class GatewayApp:
         exchange.respond(200, self._head(exchange.request), msgspec.json.encode(entry))
 
     def _rendered(self, request: Request | None, problem: Problem) -> tuple[bytes, bytes]:
-        return self._head(request) + problem_headers(problem).encode(), spoken_by(request).encode_problem(problem)
+        dialect = spoken_by(request)
+        return self._head(request) + problem_headers(problem, dialect).encode(), dialect.encode_problem(problem)
 
     def _head(self, request: Request | None) -> bytes:
         """The fields of an answer that no Call made."""

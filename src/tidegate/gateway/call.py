@@ -39,6 +39,7 @@ from tidegate.gateway.headers import (
 )
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
+from tidegate.gateway.upstreams import signature
 from tidegate.state.health import TargetKey
 from tidegate.state.memory import Grant
 from tidegate.wire.message import encode_headers
@@ -272,9 +273,13 @@ class Call:
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
         own = self._native_headers(dialect) if relay.native else credential.defaults
+        name = f"{target.spec.model}/versions/{view.version}" if view.version else target.spec.model
+        fixed = credential.head(dialect, view.operation, name, view.stream)
+        if credential.signer is not None:
+            own += signature(credential.signer, fixed, body, runtime.clock.now_ns())
         head = b"".join(
             (
-                credential.head(dialect, view.operation, target.spec.model, view.stream),
+                fixed,
                 self._client_headers,
                 own,
                 b"content-length: %d\r\n\r\n" % len(body),

@@ -7,14 +7,18 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from tidegate import __version__
-from tidegate.core.snapshot import ProviderSpec, SecretRef, Snapshot
-from tidegate.core.view import Operation
-from tidegate.dialects.dialect import Dialect
+from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
+from tidegate.core.view import METHODS, Operation
+from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
 from tidegate.dialects.registry import DIALECTS
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
 from tidegate.wire.message import encode_headers
+
+
+_MAX_HEADS: Final = 4_096
 
 
 class SecretMissing(Exception):
@@ -37,12 +41,16 @@ def resolve_secret(secret: SecretRef) -> str:
         raise SecretMissing(f"secret file {path} cannot be read: {error.strerror}") from error
 
 
+Secret = str | AccessKey | None
+"""What a credential proves itself with: a key in a header, a key that signs, nothing."""
+
+
 class Credential:
     """One key of a provider with its connection pool. `heads` are request heads up to the per-call headers."""
 
-    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "defaults", "id", "pool", "provider")
+    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "defaults", "id", "pool", "provider", "signer")
 
-    def __init__(self, spec: ProviderSpec, credential_id: str, api_key: str | None, pool: Pool, base_path: str) -> None:
+    def __init__(self, spec: ProviderSpec, credential_id: str, secret: Secret, pool: Pool, base_path: str) -> None:
         self.provider = spec.name
         self.id = credential_id
         self.pool = pool
@@ -59,8 +67,10 @@ class Credential:
             (b"accept-encoding", b"identity"),
             (b"user-agent", b"tidegate/" + __version__.encode()),
         ]
-        if api_key is not None:
-            pairs.append(self._dialect.credential_header(api_key))
+        if isinstance(secret, str):
+            pairs.append(self._dialect.credential_header(secret))
+        self.signer = _signer(self._dialect, spec, secret, origin) if isinstance(secret, AccessKey) else None
+        """Set where each request must be signed: see `signature`."""
         pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
         self._fixed = encode_headers(pairs)
 
@@ -73,7 +83,10 @@ class Credential:
         head = self._heads.get(key)
         if head is None:
             target = dialect.upstream_path(operation, model, self._base_path, self._spec.api_version, stream=stream)
-            head = self._heads[key] = b"POST " + target.encode() + b" HTTP/1.1\r\n" + self._fixed
+            method = METHODS.get(operation, b"POST")
+            if len(self._heads) >= _MAX_HEADS:
+                self._heads.clear()  # clients can choose versions of a model: their number is theirs
+            head = self._heads[key] = b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), self._fixed)
         return head
 
 
@@ -84,7 +97,7 @@ class Upstreams:
         self._loop = loop
         self._resolver = resolver
         self._credentials: dict[tuple[str, str], Credential] = {}
-        self._made_of: dict[tuple[str, str], tuple[ProviderSpec, str | None]] = {}
+        self._made_of: dict[tuple[str, str], tuple[ProviderSpec, Secret]] = {}
 
     def prepare(self, snapshot: Snapshot) -> "Upstreams":
         """The upstreams of another snapshot, sharing every pool that is unchanged. Raises SecretMissing.
@@ -95,13 +108,13 @@ class Upstreams:
         for spec in snapshot.providers:
             for credential in spec.credentials:
                 key = (spec.name, credential.id)
-                api_key = None if credential.api_key is None else resolve_secret(credential.api_key)
-                made_of = (spec, api_key)
+                secret = _secret(credential)
+                made_of = (spec, secret)
                 fresh._made_of[key] = made_of
                 if self._made_of.get(key) == made_of:
                     fresh._credentials[key] = self._credentials[key]
                 else:
-                    fresh._credentials[key] = self._made(spec, credential.id, api_key)
+                    fresh._credentials[key] = self._made(spec, credential.id, secret)
         return fresh
 
     def credential(self, provider: str, credential_id: str) -> Credential:
@@ -123,10 +136,35 @@ class Upstreams:
         for credential in self._credentials.values():
             yield credential.provider, credential.pool.open_connections, credential.pool.idle_connections
 
-    def _made(self, spec: ProviderSpec, credential_id: str, api_key: str | None) -> Credential:
+    def _made(self, spec: ProviderSpec, credential_id: str, secret: Secret) -> Credential:
         origin, base_path = parse_origin(spec.base_url)
         pool = Pool(origin, _pool_settings(spec, origin), loop=self._loop, resolver=self._resolver)
-        return Credential(spec, credential_id, api_key, pool, base_path.decode())
+        return Credential(spec, credential_id, secret, pool, base_path.decode())
+
+
+def signature(signer: Signer, head: bytes, body: bytes, now_ns: int) -> bytes:
+    """The block of headers that signs a request; `head` is the Credential's, with the request line at its front."""
+    return encode_headers(signer.sign(head[: head.index(b"\r\n")].split(b" ")[1], body, now_ns))
+
+
+def _secret(credential: CredentialSpec) -> Secret:
+    if credential.api_key is not None:
+        return resolve_secret(credential.api_key)
+    if credential.access_key_id is None or credential.secret_access_key is None:
+        return None
+    token = credential.session_token
+    return AccessKey(
+        resolve_secret(credential.access_key_id),
+        resolve_secret(credential.secret_access_key),
+        "" if token is None else resolve_secret(token),
+    )
+
+
+def _signer(dialect: Dialect, spec: ProviderSpec, key: AccessKey, origin: Origin) -> Signer | None:
+    """None where the configuration was wrong, which its rules refuse."""
+    if not isinstance(dialect, SigningDialect) or spec.region is None:
+        return None
+    return dialect.signer(key, spec.region, origin.host_header)
 
 
 def _pool_settings(spec: ProviderSpec, origin: Origin) -> PoolSettings:

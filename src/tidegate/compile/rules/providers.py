@@ -5,6 +5,8 @@ from ipaddress import ip_network
 
 from tidegate.compile.rules.rule import Hit, Subject
 from tidegate.config.secret import SecretMissing, read_secret
+from tidegate.dialects.dialect import SigningDialect
+from tidegate.dialects.registry import DIALECTS
 
 
 def credential_weights_all_zero(subject: Subject) -> Iterator[Hit]:
@@ -33,6 +35,27 @@ def api_version_unused(subject: Subject) -> Iterator[Hit]:
         if provider.spec.api_version is not None and provider.spec.dialect != "azure-openai":
             message = f"the dialect `{provider.spec.dialect}` has no API version"
             yield Hit(provider, ("spec", "apiVersion"), message, "Remove it, or write `dialect: azure-openai`.")
+
+
+def access_key_unused(subject: Subject) -> Iterator[Hit]:
+    """A credential has an `accessKeyId`, but the dialect signs no requests."""
+    for provider in subject.resources.providers:
+        if isinstance(DIALECTS[provider.spec.dialect], SigningDialect):
+            continue
+        for index, credential in enumerate(provider.spec.credentials):
+            if credential.access_key_id is not None:
+                message = f"the dialect `{provider.spec.dialect}` signs no requests"
+                hint = "Write an `apiKey`, or `dialect: bedrock`."
+                yield Hit(provider, ("spec", "credentials", index, "accessKeyId"), message, hint)
+
+
+def access_key_without_region(subject: Subject) -> Iterator[Hit]:
+    """A credential has an `accessKeyId`, but the Provider has no `region` to sign for."""
+    for provider in subject.resources.providers:
+        for index, credential in enumerate(provider.spec.credentials):
+            if credential.access_key_id is not None and provider.spec.region is None:
+                path = ("spec", "credentials", index, "accessKeyId")
+                yield Hit(provider, path, "a signature names the region", "Add `region`, such as `eu-central-1`.")
 
 
 def timeout_beyond_total(subject: Subject) -> Iterator[Hit]:
@@ -69,13 +92,19 @@ def unset_credential(subject: Subject) -> Iterator[Hit]:
     """A credential's variable or file is not there, where this check runs."""
     for provider in subject.resources.providers:
         for index, credential in enumerate(provider.spec.credentials):
-            if credential.api_key is None:
-                continue
-            try:
-                read_secret(credential.api_key, subject.env)
-            except SecretMissing as error:
-                hint = f"{error.hint} The gateway does not start without it."
-                yield Hit(provider, ("spec", "credentials", index, "apiKey"), str(error), hint)
+            for name, secret in (
+                ("apiKey", credential.api_key),
+                ("accessKeyId", credential.access_key_id),
+                ("secretAccessKey", credential.secret_access_key),
+                ("sessionToken", credential.session_token),
+            ):
+                if secret is None:
+                    continue
+                try:
+                    read_secret(secret, subject.env)
+                except SecretMissing as error:
+                    hint = f"{error.hint} The gateway does not start without it."
+                    yield Hit(provider, ("spec", "credentials", index, name), str(error), hint)
 
 
 def invalid_trusted_proxy(subject: Subject) -> Iterator[Hit]:

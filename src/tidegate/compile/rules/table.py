@@ -22,6 +22,8 @@ RULES: Final = (
     Rule("error", providers.credential_weights_all_zero),
     Rule("error", providers.duplicate_credential),
     Rule("error", providers.api_version_unused),
+    Rule("error", providers.access_key_unused),
+    Rule("error", providers.access_key_without_region),
     Rule("error", providers.timeout_beyond_total),
     Rule("error", providers.zero_timeout),
     Rule("warning", providers.unset_credential),

@@ -1,0 +1,5 @@
+"""Amazon Bedrock's Converse and ConverseStream."""
+
+from tidegate.dialects.bedrock.dialect import Bedrock
+
+__all__ = ["Bedrock"]
