@@ -19,7 +19,7 @@ from tidegate.simulator.plan import plan_answer
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
 from tidegate.simulator.steering import HEADER, split_name, steer
-from tidegate.simulator.surface import Order, Refusal, Surface
+from tidegate.simulator.surface import Moment, Order, Refusal, Surface
 from tidegate.simulator.surfaces import find_surface
 from tidegate.simulator.template import Reply
 from tidegate.wire.exchange import Exchange
@@ -175,15 +175,15 @@ class Simulator:
         call.prompt_tokens = reply.prompt_tokens
         call.cached_tokens = reply.cached_tokens
         call.completion_tokens = reply.completion_tokens
+        created = self._clock.now_ns() // 1_000_000_000
         headers = b"".join(
             (
                 answer.named,
                 surface.call_headers(self._ids, route),
-                surface.rate_headers(answer.state, answer.behaviour, now, route),
+                surface.rate_headers(answer.state, answer.behaviour, Moment(now, created), route),
             )
         )
         answer_id = f"{self._ids.getrandbits(116):029x}"
-        created = self._clock.now_ns() // 1_000_000_000
         plan = plan_answer(reply, answer.behaviour, call.fault, headers=headers, answer_id=answer_id, created=created)
         delivery = Delivery(
             exchange,
@@ -244,7 +244,8 @@ class Simulator:
     ) -> None:
         """Where model and behaviour are known, and so what is left of its limits."""
         now = self._loop.time()
-        rates = surface.rate_headers(answer.state, answer.behaviour, now, route)
+        moment = Moment(now, self._clock.now_ns() // 1_000_000_000)
+        rates = surface.rate_headers(answer.state, answer.behaviour, moment, route)
         wait = answer.state.retry_after(answer.behaviour, rejection.status, now)
         headers, body = surface.refuse(rejection, exchange.request, Refusal(self._ids, wait, rates))
         self._respond(exchange, call, rejection.status, headers, body)

@@ -135,11 +135,14 @@ class BadProfile(ValueError):
 
 _CHAT: Final = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-mini", "meta-llama/Llama-3.1-8B-Instruct")
 
+_CLAUDE: Final = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
+
 
 def default_models() -> dict[str, Behaviour]:
     """What is served without a profile: a few well-known names, as fast as possible, without faults."""
     return {
         **{name: Behaviour() for name in _CHAT},
+        **{name: Behaviour(context_window=200_000, max_output_tokens=64_000) for name in _CLAUDE},
         "gpt-3.5-turbo-instruct": Behaviour(task="completion", context_window=4_096, max_output_tokens=4_096),
         "text-embedding-3-small": Behaviour(task="embedding", context_window=8_192),
         "text-embedding-3-large": Behaviour(task="embedding", context_window=8_192, dimensions=3072),

@@ -37,6 +37,15 @@ class Route(Struct, frozen=True):
     """Of a model, if the path says it."""
 
 
+class Moment(NamedTuple):
+    """Now."""
+
+    monotonic: float
+    """The clock of limits, in seconds."""
+    seconds: int
+    """The date, in seconds since 1970."""
+
+
 class Refusal(NamedTuple):
     """What goes with an error answer."""
 
@@ -105,8 +114,8 @@ class Surface(Protocol):
         """Encoded headers that name this one call."""
         ...
 
-    def rate_headers(self, state: ModelState, behaviour: Behaviour, now: float, route: Any) -> bytes:
-        """Encoded headers of what is left of the limits. `now` is monotonic."""
+    def rate_headers(self, state: ModelState, behaviour: Behaviour, moment: Moment, route: Any) -> bytes:
+        """Encoded headers of what is left of the limits."""
         ...
 
     def model_list(self, models: Mapping[str, Behaviour], route: Any) -> bytes:

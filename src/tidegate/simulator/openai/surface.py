@@ -26,7 +26,7 @@ from tidegate.simulator.openai.moderations import moderation_template, read_mode
 from tidegate.simulator.openai.rejection import Rejection, encode_error
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.steering import METADATA
-from tidegate.simulator.surface import Order, Refusal
+from tidegate.simulator.surface import Moment, Order, Refusal
 from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request, encode_headers
 
@@ -277,9 +277,9 @@ def call_headers(ids: random.Random, route: Route) -> bytes:
     return named + b"apim-request-id: %032x\r\n" % ids.getrandbits(128)
 
 
-def rate_headers(state: ModelState, behaviour: Behaviour, now: float, route: Route) -> bytes:
+def rate_headers(state: ModelState, behaviour: Behaviour, moment: Moment, route: Route) -> bytes:
     """`x-ratelimit-…`, or how much of an Azure deployment is in use."""
-    return state.rate_headers(behaviour, now, route.azure)
+    return state.rate_headers(behaviour, moment.monotonic, route.azure)
 
 
 def model_body(name: str, behaviour: Behaviour, route: Route) -> bytes:

@@ -1,0 +1,1 @@
+"""Anthropic's Messages API as the provider speaks it. Shapes: the official `anthropic` SDK's types."""
