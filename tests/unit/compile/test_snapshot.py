@@ -233,3 +233,21 @@ def test_the_version_is_the_same_in_every_process(tmp_path: Path) -> None:
         for seed in range(3)
     }
     assert versions == {compiled(BASE, tmp_path).version}
+
+
+@pytest.mark.parametrize(
+    ("spec", "serves"),
+    [
+        ("dialect: openai, baseUrl: 'https://api.openai.com/v1'", True),
+        ("dialect: openai, baseUrl: 'https://eu.api.openai.com/v1'", True),
+        ("dialect: openai, baseUrl: 'https://api.openai.com.example.org/v1'", False),
+        ("dialect: openai, baseUrl: 'https://example.org/api.openai.com'", False),
+        ("dialect: openai, baseUrl: 'https://example.org/v1', quirks: [responses]", True),
+        ("dialect: azure-openai, baseUrl: 'https://x.openai.azure.com'", True),
+        ("dialect: azure-openai, baseUrl: 'https://x.openai.azure.com', apiVersion: '2024-10-21'", False),
+    ],
+)
+def test_who_serves_responses_is_known(spec: str, serves: bool, tmp_path: Path) -> None:
+    text = BASE + f"---\nkind: Provider\nmetadata: {{name: further}}\nspec: {{{spec}}}\n"
+    provider = next(one for one in compiled(text, tmp_path).providers if one.name == "further")
+    assert ("responses" in provider.quirks) == serves
