@@ -39,6 +39,7 @@ _CONFIG: Final = frozenset(
 _CONFIG_HINTS: Final = frozenset(("mediaResolution", "enableEnhancedCivicAnswers"))
 _NAMES: Final = {
     "items": "contents",
+    "messages": "contents",
     "max_output_tokens": "maxOutputTokens",
     "top_p": "topP",
     "top_k": "topK",

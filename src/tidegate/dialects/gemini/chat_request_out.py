@@ -79,7 +79,7 @@ _OWN_FILES: Final = ("gs://", "https://generativelanguage.googleapis.com/")
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
     body: Json = {}
-    field = request.called("items")
+    field = request.names.get("items") or request.called("messages")
     check_tool_history(request.items, field)
     system, rest = split_system(request.items)
     told = [_text(part, field) for message in system for part in message.parts]

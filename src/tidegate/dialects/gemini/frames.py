@@ -25,8 +25,8 @@ class Framer:
         if not self._array:
             if b"\n" in data or b"\r" in data:
                 data = _LINE_END.sub(b" ", data)
-            return b"data: " + data + b"\r\n\r\n"
-        before = b",\r\n" if self._begun else b"["
+            return b"data: " + data + b"\n\n"
+        before = b",\n" if self._begun else b"["
         self._begun = True
         return before + data
 
