@@ -12,10 +12,10 @@ from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "anthropic", "gemini", "bedrock"],
+    Literal["openai", "azure-openai", "mistral", "ollama", "anthropic", "gemini", "bedrock"],
     NotYet(
         (
-            "vertex", "cohere", "ollama", "oip", "tfserving", "torchserve",
+            "vertex", "cohere", "oip", "tfserving", "torchserve",
         )
     ),
 ]  # fmt: skip

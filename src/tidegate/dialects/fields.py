@@ -91,6 +91,12 @@ def read_count(fields: dict[str, Raw], name: str) -> int | None:
     return value
 
 
+def field_of(error: Exception) -> str | None:
+    """The top-level field in msgspec's path (`... - at `$.messages[0].role``)."""
+    _, found, path = str(error).rpartition("`$.")
+    return path.rstrip("`").split(".")[0].split("[")[0] if found else None
+
+
 def present(raw: Raw) -> Raw | None:
     """None for null and absent."""
     return None if bytes(raw) == b"null" else raw

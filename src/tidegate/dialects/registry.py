@@ -10,6 +10,7 @@ from tidegate.dialects.bedrock import Bedrock
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
+from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
@@ -19,6 +20,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "azure-openai": AzureOpenAI(),
     "openai-responses": Responses(),
     "mistral": Mistral(),
+    "ollama": Ollama(),
     "gemini": Gemini(),
     "anthropic": Anthropic(),
     "bedrock": Bedrock(),

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from tidegate import __version__
 from tidegate.core.problem import Problem
 from tidegate.core.view import METHODS
 from tidegate.decide.compiled import CompiledConsumer
@@ -23,7 +24,8 @@ from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
 _JSON: Final = b"content-type: application/json\r\n"
-_MODELS_PATH: Final = re.compile(rb"(?:/openai|/anthropic)?/v1/models(?:/(.+))?$")
+_MODELS_PATH: Final = re.compile(rb"(?:(?:/openai|/anthropic)?/v1/models(?:/(.+))?|(?:/ollama)?/api/tags)$")
+_VERSION_PATHS: Final = (b"/api/version", b"/ollama/api/version")
 
 _TOO_BUSY: Final = Problem(
     status=503,
@@ -106,6 +108,8 @@ class GatewayApp:
             exchange.respond(405, headers + b"allow: %b\r\n" % method, body)
         elif path in (b"/healthz", b"/readyz"):
             self._health(exchange)
+        elif path in _VERSION_PATHS and request.method in (b"GET", b"HEAD"):
+            exchange.respond(200, _JSON, b'{"version":"%s"}' % __version__.encode())  # Ollama's clients ask for it
         elif path == b"/" and request.method == b"HEAD":
             exchange.respond(200, _JSON, b"")  # Claude Code asks this before its first call
         elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):

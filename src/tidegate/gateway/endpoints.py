@@ -35,6 +35,8 @@ def _exact() -> dict[bytes, Endpoint]:
 EXACT: Final[Mapping[bytes, Endpoint]] = _exact()
 _MATCHING: Final = tuple(one for one in DIALECTS.values() if one.matches_paths)
 _OPENAI: Final = DIALECTS["openai"]
+_OLLAMA_ROOT: Final = b"/api/"
+"""No other dialect has anything below it."""
 
 
 def find_endpoint(request: Request) -> Endpoint | None:
@@ -62,4 +64,4 @@ def spoken_by(request: Request | None) -> Dialect:
             request.header(name) is not None for name in dialect.telling_headers
         ):
             return dialect
-    return _OPENAI
+    return DIALECTS["ollama"] if request.path.startswith(_OLLAMA_ROOT) else _OPENAI
