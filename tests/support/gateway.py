@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -36,10 +37,11 @@ class Gateway:
     address: str = ""
     admin_address: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}"
+        return f"{self.scheme}://{self.address}"
 
     @property
     def admin_url(self) -> str:
@@ -84,6 +86,7 @@ def start_gateway(
     env: Mapping[str, str] | None = None,
     data_dir: Path | None = None,
     arguments: tuple[str, ...] = (),
+    scheme: str = "http",
 ) -> Gateway:
     """Starts it and waits until `/readyz` says 200. `config`: YAML, or a file or folder. Stop it yourself.
 
@@ -107,7 +110,7 @@ def start_gateway(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    gateway = Gateway(process, data_dir, config, log, env=environment)
+    gateway = Gateway(process, data_dir, config, log, env=environment, scheme=scheme)
     try:
         _wait_until_ready(gateway)
     except BaseException:
@@ -123,9 +126,13 @@ def gateway_process(
     *,
     env: Mapping[str, str] | None = None,
     arguments: tuple[str, ...] = (),
+    scheme: str = "http",
 ) -> Iterator[Gateway]:
-    """As `start_gateway`; stopped at the end of the block, and its exit code must be 0 unless the test ended it."""
-    gateway = start_gateway(directory, config, env=env, arguments=arguments)
+    """As `start_gateway`; stopped at the end of the block, and its exit code must be 0 unless the test ended it.
+
+    `scheme`: `https` where the configuration has it serve TLS.
+    """
+    gateway = start_gateway(directory, config, env=env, arguments=arguments, scheme=scheme)
     try:
         yield gateway
     except BaseException:
@@ -143,14 +150,18 @@ def _wait_until_ready(gateway: Gateway) -> None:
         found = _ADDRESSES.search(gateway.output())
         if found is not None:
             gateway.address, gateway.admin_address = found["gateway"], found["admin"]
-            if _is_ready(gateway.address):
+            if _is_ready(gateway):
                 return
         time.sleep(0.02)
     raise GatewayFailed(f"not ready within {_START_SECONDS:.0f} s:\n{gateway.output()}")
 
 
-def _is_ready(address: str) -> bool:
-    connection = http.client.HTTPConnection(address, timeout=5)
+def _is_ready(gateway: Gateway) -> bool:
+    if gateway.scheme == "https":
+        anyone = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(gateway.address, timeout=5, context=anyone)
+    else:
+        connection = http.client.HTTPConnection(gateway.address, timeout=5)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
