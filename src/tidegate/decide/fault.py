@@ -23,6 +23,8 @@ _CONTEXT_CODES: Final = frozenset(
     ("context_length_exceeded", "string_above_max_length", "model_context_window_exceeded")
 )
 _QUOTA_CODES: Final = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
+KEY_CODES: Final = frozenset(("API_KEY_INVALID",))
+"""A key that is not known, told with status 400: Gemini does so."""
 _CREDENTIAL_STATUSES: Final = frozenset((401, 402, 403))
 _TARGET_STATUSES: Final = frozenset((404, 408, 409, 424))
 """A 404 is the configuration's model name, not the client's: the client asked for ours."""
@@ -44,7 +46,7 @@ def blame_of(kind: str, status: int, code: str) -> Blame:
         return Blame.CONTEXT_LENGTH if code in _CONTEXT_CODES else Blame.TARGET
     if code in _CONTEXT_CODES:
         return Blame.CONTEXT_LENGTH
-    if status in _CREDENTIAL_STATUSES or code in _QUOTA_CODES:
+    if status in _CREDENTIAL_STATUSES or code in _QUOTA_CODES or code in KEY_CODES:
         return Blame.CREDENTIAL
     if status == 429:
         return Blame.CREDENTIAL_MODEL

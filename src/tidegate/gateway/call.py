@@ -25,7 +25,7 @@ from tidegate.gateway.faults import (
     fault_name,
     not_dropped,
     passes_through,
-    retry_after_seconds,
+    retry_after,
     translated_problem,
     unserved,
 )
@@ -329,7 +329,7 @@ class Call:
         elif blame is Blame.CREDENTIAL:
             health.bench((provider, candidate.credential))
         elif blame is Blame.CREDENTIAL_MODEL:
-            wait = retry_after_seconds(fault.headers, self._runtime.clock.now_ns())
+            wait = retry_after(fault, self._runtime.clock.now_ns())
             health.cool_down(provider, candidate.credential, model, wait)
         elif blame is Blame.CONTEXT_LENGTH:
             # Nothing of the same size or smaller will take it either.

@@ -5,6 +5,7 @@ from typing import Final
 
 from tidegate.core.problem import Problem
 from tidegate.core.view import View
+from tidegate.decide.fault import KEY_CODES
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.gateway.attempt import UpstreamFault
 from tidegate.gateway.headers import header_value
@@ -39,9 +40,17 @@ def _number(value: bytes) -> float | None:
     return float(value) if value.replace(b".", b"", 1).isdigit() else None
 
 
+def retry_after(fault: UpstreamFault, now_ns: int) -> float | None:
+    """When to try again: what a header says, else what the error's body says."""
+    told = retry_after_seconds(fault.headers, now_ns)
+    if told is None and fault.told.retry_after_seconds is not None:
+        return _sane(fault.told.retry_after_seconds)
+    return told
+
+
 def client_problem(fault: UpstreamFault, target: str, now_ns: int) -> Problem:
     """For faults that are not the upstream's own error body to pass on."""
-    if fault.status in (401, 403) and fault.kind == "status":
+    if _refuses_key(fault):
         return Problem(
             status=502,
             code="upstream_error",
@@ -57,13 +66,17 @@ def client_problem(fault: UpstreamFault, target: str, now_ns: int) -> Problem:
         status=502,
         code="upstream_error",
         message=f"{target} failed ({fault_name(fault)}): {fault.detail or 'no further detail'}",
-        retry_after_seconds=retry_after_seconds(fault.headers, now_ns),
+        retry_after_seconds=retry_after(fault, now_ns),
     )
 
 
 def passes_through(fault: UpstreamFault) -> bool:
     """An upstream's own error goes to the client with its status and body, but for faults of our own credential."""
-    return fault.kind == "status" and 400 <= fault.status <= 599 and fault.status not in (401, 403)
+    return fault.kind == "status" and 400 <= fault.status <= 599 and not _refuses_key(fault)
+
+
+def _refuses_key(fault: UpstreamFault) -> bool:
+    return fault.kind == "status" and (fault.status in (401, 403) or fault.told.code in KEY_CODES)
 
 
 _TRANSLATED: Final = {401: 502, 403: 502, 529: 503}
@@ -77,7 +90,7 @@ def translated_problem(fault: UpstreamFault, now_ns: int) -> Problem:
         status=_TRANSLATED.get(fault.status, fault.status),
         code=told.code or told.type or "upstream_error",
         message=told.message or f"The upstream answered with status {fault.status}.",
-        retry_after_seconds=retry_after_seconds(fault.headers, now_ns),
+        retry_after_seconds=retry_after(fault, now_ns),
     )
 
 

@@ -138,6 +138,7 @@ def test_cost_is_exact_and_never_above_the_worst_case(a: int, b: int, c: int, ra
         ("status", 422, "", Blame.NOBODY, False),
         ("status", 400, "context_length_exceeded", Blame.CONTEXT_LENGTH, True),
         ("status", 401, "", Blame.CREDENTIAL, True),
+        ("status", 400, "API_KEY_INVALID", Blame.CREDENTIAL, True),
         ("status", 402, "", Blame.CREDENTIAL, True),
         ("status", 403, "", Blame.CREDENTIAL, True),
         ("status", 429, "insufficient_quota", Blame.CREDENTIAL, True),

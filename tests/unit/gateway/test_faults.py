@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tidegate.dialects.dialect import Fault
 from tidegate.gateway.attempt import UpstreamFault
-from tidegate.gateway.faults import client_problem, fault_name, passes_through, retry_after_seconds
+from tidegate.gateway.faults import client_problem, fault_name, passes_through, retry_after, retry_after_seconds
 from tidegate.wire.message import Headers
 
 NOW = int(datetime(2026, 11, 21, 9, 0, 0, tzinfo=UTC).timestamp()) * 1_000_000_000
@@ -107,3 +107,21 @@ def test_other_faults_are_a_bad_gateway(kind: str) -> None:
 )
 def test_which_errors_pass_as_they_are(kind: str, status: int, passes: bool) -> None:
     assert passes_through(fault(kind, status)) is passes
+
+
+def test_a_key_that_is_refused_with_400_is_the_operators_business_too() -> None:
+    refused = UpstreamFault("status", 400, [], b"", Fault("INVALID_ARGUMENT", "API_KEY_INVALID", "no such key"), "")
+    assert not passes_through(refused)
+    problem = client_problem(refused, "google/gemini", NOW)
+    assert (problem.status, "own credential" in problem.message) == (502, True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "told", "seconds"),
+    [([], 34.5, 34.5), ([(b"retry-after", b"3")], 34.5, 3.0), ([], None, None), ([], 1e9, DAY)],
+)
+def test_a_body_says_how_long_to_wait_where_no_header_does(
+    headers: Headers, told: float | None, seconds: float | None
+) -> None:
+    body = Fault("RESOURCE_EXHAUSTED", "", "slow", told)
+    assert retry_after(UpstreamFault("status", 429, headers, b"", body, ""), NOW) == seconds
