@@ -40,8 +40,9 @@ docs: $(BIN)/tidegate ## write the generated pages of docs/ anew
 bench: $(BIN)/tidegate ## measure against peers on this machine (bench/README.md)
 	$(BIN)/python bench/run.py
 
-interop: $(VENV)/.dev ## a real inference server behind the gateway, called with the OpenAI SDK
+interop: $(VENV)/.dev ## real inference servers behind the gateway: transformers serve, mlserver
 	$(BIN)/python -m tests.interop.real_server
+	$(BIN)/python -m tests.interop.real_mlserver
 
 soak: $(VENV)/.dev ## ten minutes at full load with faults
 	$(BIN)/python bench/soak.py

@@ -83,7 +83,7 @@ def served_model(commands: Path, folder: Path) -> Iterator[str]:
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=offline, stdout=log, stderr=log, cwd=folder)
     try:
-        _wait(f"http://127.0.0.1:{port}/health", server, folder / "server.log")
+        wait_until_answers(f"http://127.0.0.1:{port}/health", server, folder / "server.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
@@ -94,7 +94,8 @@ def served_model(commands: Path, folder: Path) -> Iterator[str]:
             server.wait()
 
 
-def _wait(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_answers(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Ends the run, with the log, if it never does."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -102,7 +103,7 @@ def _wait(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
         except OSError:
             time.sleep(0.5)
-    raise SystemExit(f"transformers serve did not start:\n{log.read_text()[-3000:]}")
+    raise SystemExit(f"the server did not start:\n{log.read_text()[-3000:]}")
 
 
 def plain(client: openai.OpenAI) -> CompletionUsage | None:

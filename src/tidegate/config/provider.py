@@ -12,10 +12,10 @@ from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "ollama", "anthropic", "gemini", "bedrock"],
+    Literal["openai", "azure-openai", "mistral", "ollama", "anthropic", "gemini", "bedrock", "oip", "tfserving"],
     NotYet(
         (
-            "vertex", "cohere", "oip", "tfserving", "torchserve",
+            "vertex", "cohere", "torchserve",
         )
     ),
 ]  # fmt: skip

@@ -5,7 +5,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Operation = Literal["chat", "completion", "embedding", "moderation"]
+Operation = Literal["chat", "completion", "embedding", "moderation", "inference", "description"]
+
+FREE: frozenset[Operation] = frozenset(("description",))
+"""They compute nothing: they count as a request, and cost nothing."""
+METHODS: dict[Operation, bytes] = {"description": b"GET"}
+"""The HTTP method of operations that are no POST."""
 
 
 class PathTells(Struct, frozen=True):
@@ -13,6 +18,8 @@ class PathTells(Struct, frozen=True):
 
     model: str = ""
     stream: bool = False
+    suffix: str = ""
+    """What the client's path has behind the model's name and the upstream's must have too: a version, a verb."""
     form: str = ""
     """The form of the stream where a dialect has several (Gemini: `array` without `alt=sse`)."""
     key_digest: bytes = b""
@@ -44,6 +51,8 @@ class View(Struct):
     """Prompt prefix for hash routing."""
     form: str = ""
     """Of the stream: see PathTells."""
+    suffix: str = ""
+    """See PathTells."""
     id: str = ""
     """The call's, for answers whose upstream gave none."""
     time_ns: int = 0

@@ -8,7 +8,7 @@ from tidegate.core.claims import Bucket, Claims, Refusal
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.snapshot import EndpointRule
-from tidegate.core.view import View
+from tidegate.core.view import FREE, View
 from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
 from tidegate.decide.cost import worst_cost_nano
 
@@ -28,7 +28,14 @@ class Admission(Struct):
     """The endpoint rule that moved this call."""
 
 
-_TASKS = {"chat": "chat", "completion": "chat", "embedding": "embedding", "moderation": "moderation"}
+_TASKS = {
+    "chat": "chat",
+    "completion": "chat",
+    "embedding": "embedding",
+    "moderation": "moderation",
+    "inference": "inference",
+    "description": "inference",
+}
 
 
 def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: str | None) -> Admission | Problem:
@@ -56,6 +63,8 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         view.worst_input_tokens, output, route.dearest_input, route.dearest_output, route.per_request_nano
     )
     tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
+    if view.operation in FREE:
+        money = tokens = 0
     buckets, kinds = consumer.buckets_of.get(view.model) or consumer.buckets_of[""]
     by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
     claims = Claims(buckets, [by_kind[kind] for kind in kinds])

@@ -39,6 +39,10 @@ class UpstreamModel(Struct, frozen=True):
     """What the configuration says an answer may be at most."""
 
 
+COUNTED: Final = Usage(source="reported")
+"""An Answer's usage in dialects where the request itself says exactly what is consumed: the View's units."""
+
+
 class Answer(Struct):
     """A whole answer and what it consumed: natively the top level with each value's bytes untouched, else canonical."""
 

@@ -12,6 +12,7 @@ from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
+from tidegate.dialects.predictive import OpenInference, TensorFlowServing
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
 
@@ -24,6 +25,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "gemini": Gemini(),
     "anthropic": Anthropic(),
     "bedrock": Bedrock(),
+    "oip": OpenInference(),
+    "tfserving": TensorFlowServing(),
 }
 
 

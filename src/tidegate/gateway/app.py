@@ -4,7 +4,7 @@ Which paths there are is said by the dialects (`endpoints`).
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -26,6 +26,13 @@ from tidegate.wire.server import Exchange
 _JSON: Final = b"content-type: application/json\r\n"
 _MODELS_PATH: Final = re.compile(rb"(?:(?:/openai|/anthropic)?/v1/models(?:/(.+))?|(?:/ollama)?/api/tags)$")
 _VERSION_PATHS: Final = (b"/api/version", b"/ollama/api/version")
+
+_HEALTH: Final[dict[bytes, tuple[Literal["alive", "ready"], bytes]]] = {
+    b"/healthz": ("alive", b'{"status":"ok"}'),
+    b"/readyz": ("ready", b'{"status":"ready"}'),
+    b"/v2/health/live": ("alive", b'{"live":true}'),  # Open Inference Protocol
+    b"/v2/health/ready": ("ready", b'{"ready":true}'),
+}
 
 _TOO_BUSY: Final = Problem(
     status=503,
@@ -106,7 +113,7 @@ class GatewayApp:
             problem = Problem(status=405, code="invalid_request", message=message)
             headers, body = self._rendered(request, problem)
             exchange.respond(405, headers + b"allow: %b\r\n" % method, body)
-        elif path in (b"/healthz", b"/readyz"):
+        elif path in _HEALTH:
             self._health(exchange)
         elif path in _VERSION_PATHS and request.method in (b"GET", b"HEAD"):
             exchange.respond(200, _JSON, b'{"version":"%s"}' % __version__.encode())  # Ollama's clients ask for it
@@ -118,10 +125,9 @@ class GatewayApp:
             self._refuse(exchange, _unknown_path(request))
 
     def _health(self, exchange: Exchange) -> None:
-        if exchange.request.path == b"/healthz":
-            exchange.respond(200, _JSON, b'{"status":"ok"}')
-        elif self._runtime.ready:
-            exchange.respond(200, _JSON, b'{"status":"ready"}')
+        question, said = _HEALTH[exchange.request.path]
+        if question == "alive" or self._runtime.ready:
+            exchange.respond(200, _JSON, said)
         else:
             self._refuse(exchange, _DRAINING)
 

@@ -14,7 +14,7 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import Answer, Dialect, ErrorsInHeaders, Relay, UnreadableAnswer
+from tidegate.dialects.dialect import COUNTED, Answer, Dialect, ErrorsInHeaders, Relay, UnreadableAnswer
 from tidegate.gateway.headers import header_value
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
@@ -163,6 +163,8 @@ class UnaryAttempt(Attempt):
         except UnreadableAnswer as error:
             self.malformed(str(error))
             return
+        if answer.usage is COUNTED:
+            answer.usage = Usage(input=self.view.estimated_input_tokens, source="reported")
         self.owner.answered(self, answer)
 
 

@@ -178,6 +178,8 @@ class Call:
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
         blame = blame_of(fault.kind, fault.status, fault.told.code)
+        if fault.status == 404 and self._view.suffix:
+            blame = Blame.NOBODY  # the version that the client itself put into the path may be what is not there
         self._over(attempt, fault_name(fault), fault.detail)
         self._hold_against(blame, attempt, fault)
         self._fault = (fault, attempt.candidate, attempt.relay.native)
@@ -273,8 +275,7 @@ class Call:
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
         own = self._native_headers(dialect) if relay.native else credential.defaults
-        name = f"{target.spec.model}/versions/{view.version}" if view.version else target.spec.model
-        fixed = credential.head(dialect, view.operation, name, view.stream)
+        fixed = credential.head(dialect, view.operation, target.spec.model + view.suffix, view.stream)
         if credential.signer is not None:
             own += signature(credential.signer, fixed, body, runtime.clock.now_ns())
         head = b"".join(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tidegate.core.claims import Claims, Refusal
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
 from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Usage, UsageEvent
-from tidegate.core.view import Operation, View
+from tidegate.core.view import FREE, Operation, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
 from tidegate.decide.cost import cost_nano
@@ -154,7 +154,7 @@ class CallRecord:
     def _settled(self, runtime: Runtime, grant: Grant | None, end: End) -> tuple[int | None, int]:
         """(cost, charged to budgets). An unknown cost is charged as reserved where an upstream answered."""
         usage, candidate = end.usage, end.candidate
-        if candidate is None:
+        if candidate is None or self.operation in FREE:
             cost = None if usage.source == "unknown" else 0
             if grant is not None:
                 runtime.state.release(grant)

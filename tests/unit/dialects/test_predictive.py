@@ -1,0 +1,176 @@
+"""Open Inference Protocol and TensorFlow Serving: paths, rows, what passes and what is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.core.problem import Problem
+from tidegate.core.view import PathTells, View
+from tidegate.dialects.dialect import COUNTED, UnreadableAnswer, UnreadableRequest, UpstreamModel
+from tidegate.dialects.predictive import OpenInference, TensorFlowServing
+from tidegate.dialects.predictive.native import Predictive
+
+OIP, TF = OpenInference(), TensorFlowServing()
+
+
+def tensor(shape: object) -> bytes:
+    return json.dumps({"id": "7", "inputs": [{"name": "x", "shape": shape, "datatype": "FP32", "data": [1]}]}).encode()
+
+
+def read(dialect: Predictive, body: bytes, suffix: str = "") -> View:
+    return dialect.read("inference", body, PathTells(model="flowers", suffix=suffix))
+
+
+def refused(dialect: Predictive, body: bytes) -> Problem:
+    with pytest.raises(UnreadableRequest) as caught:
+        read(dialect, body)
+    return caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "model", "suffix"),
+    [
+        (b"/v2/models/flowers/infer", "inference", "flowers", ""),
+        (b"/v2/models/my%20model/versions/3/infer", "inference", "my model", "/versions/3"),
+        (b"/v2/models/flowers", "description", "flowers", ""),
+        (b"/v2/models/flowers/versions/v1.2", "description", "flowers", "/versions/v1.2"),
+        (b"/v2/models/flowers/ready", "description", "flowers", "/ready"),
+    ],
+)
+def test_open_inference_paths(path: bytes, operation: str, model: str, suffix: str) -> None:
+    assert OIP.match_path(path, b"") == (operation, PathTells(model=model, suffix=suffix))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"/v2/models/a/b/infer", b"/v2/models/a/versions/../infer/x", b"/v2/models/a/versions/%2e/infer", b"/v2/models/"],
+)
+def test_what_is_no_open_inference_path(path: bytes) -> None:
+    assert OIP.match_path(path, b"") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "suffix"),
+    [
+        (b"/v1/models/flowers:predict", ":predict"),
+        (b"/v1/models/flowers/versions/3:classify", "/versions/3:classify"),
+        (b"/v1/models/flowers/labels/stable:regress", "/labels/stable:regress"),
+    ],
+)
+def test_tensorflow_paths(path: bytes, suffix: str) -> None:
+    assert TF.match_path(path, b"") == ("inference", PathTells(model="flowers", suffix=suffix))
+
+
+def test_the_verbs_of_gemini_are_not_tensorflows() -> None:
+    assert TF.match_path(b"/v1/models/gemini-2.5-pro:generateContent", b"") is None
+
+
+def test_where_it_goes_upstream() -> None:
+    def at(dialect: Predictive, model: str, base: str, operation: str = "inference") -> str:
+        return dialect.upstream_path(operation, model, base, None, stream=False)  # type: ignore[arg-type]
+
+    assert at(OIP, "iris/versions/3", "/serving") == "/serving/v2/models/iris/versions/3/infer"
+    assert at(OIP, "iris/ready", "/v2", "description") == "/v2/models/iris/ready"
+    assert at(OIP, "a b?c", "") == "/v2/models/a%20b%3Fc/infer"
+    assert at(TF, "iris:predict", "/v1") == "/v1/models/iris:predict"
+
+
+@pytest.mark.parametrize(("shape", "rows"), [([3, 4], 3), ([1], 1), ([], 1)])
+def test_a_row_is_along_the_first_dimension(shape: list[int], rows: int) -> None:
+    view = read(OIP, tensor(shape))
+    assert (view.estimated_input_tokens, view.worst_input_tokens, view.max_output_tokens) == (rows, rows, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ({"instances": [1, 2, 3]}, 3),
+        ({"inputs": {"a": [1, 2], "b": [3, 4]}}, 2),
+        ({"inputs": [[1], [2], [3], [4]]}, 4),
+        ({"inputs": 5}, 1),
+        ({"examples": [{"x": 1}, {"x": 2}]}, 2),
+    ],
+)
+def test_rows_of_tensorflow(body: object, rows: int) -> None:
+    assert read(TF, json.dumps(body).encode()).estimated_input_tokens == rows
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "field"),
+    [
+        (OIP, b"{}", "inputs"),
+        (OIP, b'{"inputs":[]}', "inputs"),
+        (OIP, b'{"inputs":{}}', "inputs"),
+        (OIP, tensor([0, 4]), "inputs"),
+        (OIP, tensor([-1]), "inputs"),
+        (OIP, tensor([10**12]), "inputs"),
+        (TF, b"{}", "instances"),
+        (TF, b'{"instances":7}', "instances"),
+        (TF, b'{"inputs":{}}', "inputs"),
+    ],
+)
+def test_what_is_refused_names_the_field(dialect: Predictive, body: bytes, field: str) -> None:
+    problem = refused(dialect, body)
+    assert (problem.status, problem.code, problem.field) == (400, "invalid_request", field)
+
+
+def test_tensors_pass_byte_for_byte_and_the_model_gets_its_public_name() -> None:
+    body = b'{"id":"1","inputs":[{"name":"x","shape":[1],"datatype":"FP64","data":[1.10e3]}],"extra":null}'
+    view = read(OIP, body, "/versions/3")
+    assert OIP.encode_request(view, UpstreamModel("iris"), output_cap=None) == body
+    assert view.suffix == "/versions/3"
+    answer = OIP.read_answer("inference", b'{"model_name":"iris","outputs":[{"data":[1.10e3]}]}')
+    assert answer.usage is COUNTED
+    assert OIP.encode_answer(answer, view) == b'{"model_name":"flowers","outputs":[{"data":[1.10e3]}]}'
+
+
+def test_a_description_has_no_body_and_no_rows() -> None:
+    view = OIP.read("description", b"", PathTells(model="flowers", suffix="/ready"))
+    assert view.estimated_input_tokens == 0
+    assert OIP.encode_request(view, UpstreamModel("iris"), output_cap=None) == b""
+    assert OIP.encode_answer(OIP.read_answer("description", b""), view) == b"{}"
+
+
+def test_faults_and_problems() -> None:
+    assert OIP.read_fault(404, b'{"error":"Model x not found"}').message == "Model x not found"
+    assert OIP.read_fault(422, b'{"detail":[{"loc":["inputs"]}]}').message.startswith("[{")
+    assert OIP.read_fault(500, b"<html>").message == ""
+    told = json.loads(OIP.encode_problem(Problem(status=429, code="budget_exceeded", message="No money left.")))
+    assert told == {"error": "No money left.", "code": "budget_exceeded"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{"])
+def test_answers_that_are_none(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswer):
+        OIP.read_answer("inference", body)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_read_or_refused(body: bytes) -> None:
+    for dialect in (OIP, TF):
+        try:
+            read(dialect, body)
+        except UnreadableRequest as error:
+            assert error.problem.status == 400
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+        lambda x: (
+            st.lists(x, max_size=3)
+            | st.dictionaries(st.sampled_from(["inputs", "instances", "shape", "name", "datatype"]), x, max_size=4)
+        ),
+        max_leaves=8,
+    )
+)
+def test_arbitrary_json_is_read_or_refused(value: object) -> None:
+    for name in ("inputs", "instances", "examples"):
+        body = json.dumps({name: value}).encode()
+        for dialect in (OIP, TF):
+            try:
+                assert read(dialect, body).estimated_input_tokens > 0
+            except UnreadableRequest as error:
+                assert error.problem.status == 400
