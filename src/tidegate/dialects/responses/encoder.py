@@ -89,7 +89,6 @@ class ResponseEncoder:
     def __init__(self, view: View) -> None:
         self._view = view
         self._sequence = 0
-        self._names: Names | None = None
         self._shell: Shell | None = None
         self._output: list[bytes] = []
         self._held = 0
@@ -150,8 +149,7 @@ class ResponseEncoder:
         return b"event: " + name.encode() + b"\ndata: " + told + b"\n\n"
 
     def _start(self, event: Begun) -> bytes:
-        self._names = Names(event.id, self._view)
-        self._shell = Shell(self._view, self._names)
+        self._shell = Shell(self._view, Names(event.id, self._view))
         began: Json = {"response": Raw(self._shell.began())}
         return self._event("response.created", began) + self._event("response.in_progress", began)
 
@@ -180,7 +178,7 @@ class ResponseEncoder:
         return out + self._item_done(place, item)
 
     def _own(self, item: Message | Reasoning | ToolCall) -> str:
-        return "" if self._names is None else self._names.item(item, len(self._output))
+        return self._begun().names.item(item, len(self._output))
 
     def _delta(self, kind: str, text: str) -> bytes:
         opened = self._opened()
@@ -292,7 +290,7 @@ class ResponseEncoder:
         if isinstance(item, Message):
             return message_item(opened.id, opened.parts, status)
         if isinstance(item, ToolCall):
-            return call_item(opened.id, item, opened.text(), status)
+            return call_item(opened.id, item, self._begun().names, opened.text(), status)
         told = reasoning_item(opened.id, item)
         if opened.parts:
             told["summary" if item.summary else "content"] = opened.parts

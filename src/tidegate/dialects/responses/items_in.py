@@ -26,6 +26,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.history import check_tool_history, object_text
 from tidegate.dialects.media import split_data_url
+from tidegate.dialects.responses.namespaces import flat_name
 from tidegate.dialects.responses.seal import unsealed
 
 
@@ -178,19 +179,14 @@ def _reasoning(raw: Raw, where: str) -> list[Item]:
 
 def _function_call(raw: Raw, where: str) -> list[Item]:
     told = _decode_function(raw)
-    _no_namespace(told.namespace, where)
-    return [ToolCall(told.call_id, told.name, object_text(told.arguments, f"{where}.arguments"))]
+    return [
+        ToolCall(told.call_id, flat_name(told.namespace, told.name), object_text(told.arguments, f"{where}.arguments"))
+    ]
 
 
 def _custom_call(raw: Raw, where: str) -> list[Item]:
     told = _decode_custom(raw)
-    _no_namespace(told.namespace, where)
-    return [ToolCall(told.call_id, told.name, told.input, custom=True)]
-
-
-def _no_namespace(namespace: str | None, where: str) -> None:
-    if namespace:
-        raise unsupported_field("input", f"`{where}.namespace`: the upstream of this model knows no namespaces.")
+    return [ToolCall(told.call_id, flat_name(told.namespace, told.name), told.input, custom=True)]
 
 
 def _output(raw: Raw, where: str) -> list[Item]:

@@ -23,6 +23,7 @@ from tidegate.dialects.canon import (
 )
 from tidegate.dialects.fields import NULL, bad_field, present, unsupported_field
 from tidegate.dialects.responses.items_in import read_input
+from tidegate.dialects.responses.namespaces import flat_name
 
 
 class _Breakpoint(Struct):
@@ -41,6 +42,8 @@ class _Tool(Struct):
     strict: bool | None = None
     format: _ToolFormat | None = None
     prompt_cache_breakpoint: _Breakpoint | None = None
+    tools: list["_Tool"] | None = None
+    """Of a namespace."""
 
 
 class _Named(Struct):
@@ -99,7 +102,9 @@ class _Body(Struct):
 
 
 _MAPPED: Final = frozenset((*_Body.__struct_fields__, "model", "stream_options", "background"))
-_HINTS: Final = frozenset(("max_tool_calls", "image", "prompt_cache_options", "prompt_cache_retention"))
+_HINTS: Final = frozenset(
+    ("client_metadata", "max_tool_calls", "image", "prompt_cache_options", "prompt_cache_retention")
+)
 """They change neither the answer nor, by more than its cache's part, the price (`max_tool_calls` bounds hosted tools)."""
 _STATEFUL: Final = frozenset(("previous_response_id", "conversation", "prompt"))
 _NAMES: Final = {
@@ -138,7 +143,7 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
     user = body.safety_identifier or body.user
     return Request(
         items=_items(body),
-        tools=[_tool(tool, place) for place, tool in enumerate(body.tools or ())],
+        tools=_tools(body.tools or []),
         tool_choice=_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls,
         max_output_tokens=body.max_output_tokens,
@@ -210,18 +215,33 @@ def _format(text: _TextConfig | None) -> OutputFormat | None:
 # Tools.
 
 
-def _tool(tool: _Tool, place: int) -> Tool:
+def _tools(told: list[_Tool]) -> list[Tool]:
+    """Those in namespaces get the namespace into their name."""
+    tools: list[Tool] = []
+    for place, tool in enumerate(told):
+        where = f"tools[{place}]"
+        if tool.type != "namespace":
+            tools.append(_tool(tool, where))
+            continue
+        for inner_place, inner in enumerate(tool.tools or ()):
+            found = _tool(inner, f"{where}.tools[{inner_place}]")
+            found.name = flat_name(tool.name, found.name)
+            tools.append(found)
+    return tools
+
+
+def _tool(tool: _Tool, where: str) -> Tool:
     if tool.type not in ("function", "custom"):
-        message = f"`tools[{place}]` of type `{tool.type[:40]}` cannot be honoured by the upstream: use function tools."
+        message = f"`{where}` of type `{tool.type[:40]}` cannot be honoured by the upstream: use function tools."
         raise unsupported_field("tools", message)
     if not tool.name:
-        raise bad_field(f"`tools[{place}].name` is missing: name the tool.", "tools")
+        raise bad_field(f"`{where}.name` is missing: name the tool.", "tools")
     mark = tool.prompt_cache_breakpoint
     cache = None if mark is None else CacheMark(mark.ttl or "")
     if tool.type == "function":
         return Tool(tool.name, tool.description or "", present(tool.parameters), tool.strict, cache=cache)
     if tool.format is not None and tool.format.type != "text":
-        raise unsupported_field("tools", f"`tools[{place}].format`: the upstream knows no grammars.")
+        raise unsupported_field("tools", f"`{where}.format`: the upstream knows no grammars.")
     return Tool(tool.name, tool.description or "", custom=True, cache=cache)
 
 

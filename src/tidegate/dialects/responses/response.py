@@ -14,6 +14,7 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import View
 from tidegate.dialects.canon import Citation, Finish, Message, OutputItem, Reasoning, Refusal, Text, ToolCall
 from tidegate.dialects.fields import present
+from tidegate.dialects.responses.namespaces import namespaces_of
 from tidegate.dialects.responses.seal import sealed, sealed_call
 from tidegate.dialects.responses.usage import usage_object
 
@@ -52,6 +53,7 @@ class Names:
         told = answer_id or view.id
         self.response = told if told.startswith("resp_") else f"resp_{told}"
         self._stem = self.response.removeprefix("resp_")
+        self._namespaces = namespaces_of(view.fields.get("tools"))
 
     def item(self, item: OutputItem, place: int) -> str:
         """`place` is the item's index in the output."""
@@ -59,11 +61,17 @@ class Names:
             return f"{'ctc' if item.custom else 'fc'}_{self._stem}_{place}"
         return item.id or f"{'rs' if isinstance(item, Reasoning) else 'msg'}_{self._stem}_{place}"
 
+    def called(self, call: ToolCall) -> Json:
+        """The tool's name, and its namespace if the client has it in one."""
+        found = self._namespaces.get(call.name)
+        return {"name": call.name} if found is None else {"name": found[1], "namespace": found[0]}
+
 
 class Shell:
     """What every response object of one call has in common: its id and the settings of the request."""
 
     def __init__(self, view: View, names: Names) -> None:
+        self.names = names
         fixed: Json = {
             "id": names.response,
             "object": "response",
@@ -167,17 +175,11 @@ def signature_item(own: str, call: ToolCall) -> Json:
     return {"id": own, "type": "reasoning", "summary": [], "encrypted_content": encrypted}
 
 
-def call_item(own: str, call: ToolCall, text: str, status: str) -> Json:
+def call_item(own: str, call: ToolCall, names: Names, text: str, status: str) -> Json:
+    called = names.called(call)
     if call.custom:
-        return {"id": own, "type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": text}
-    return {
-        "id": own,
-        "type": "function_call",
-        "status": status,
-        "call_id": call.id,
-        "name": call.name,
-        "arguments": text,
-    }
+        return {"id": own, "type": "custom_tool_call", "call_id": call.id, **called, "input": text}
+    return {"id": own, "type": "function_call", "status": status, "call_id": call.id, **called, "arguments": text}
 
 
 def output_items(items: list[OutputItem], names: Names, finish: Finish) -> list[Json]:
@@ -195,7 +197,7 @@ def output_items(items: list[OutputItem], names: Names, finish: Finish) -> list[
         elif isinstance(item, Reasoning):
             output.append(reasoning_item(own, item))
         else:
-            output.append(call_item(own, item, item.arguments, status))
+            output.append(call_item(own, item, names, item.arguments, status))
     return output
 
 
