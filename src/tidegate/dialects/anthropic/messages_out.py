@@ -184,8 +184,8 @@ def _content(blocks: list[Json]) -> str | list[Json]:
 
 def _thought(thought: Reasoning) -> Json | None:
     """None for what Anthropic did not sign: it would be rejected."""
-    if thought.origin != ORIGIN:
-        return None
+    if thought.origin != ORIGIN and not (thought.origin == "bedrock" and thought.signature):
+        return None  # Claude's signatures are the same on every platform
     if thought.encrypted:
         return {"type": "redacted_thinking", "data": thought.encrypted}
     if thought.signature:

@@ -9,14 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.usage import Usage
-from tidegate.dialects.bedrock.blocks import (
-    Block,
-    citation_object,
-    citation_of,
-    reasoning_of,
-    sealed_blob,
-    sealed_signature,
-)
+from tidegate.dialects.bedrock.blocks import Block, citation_object, citation_of
+from tidegate.dialects.bedrock.thoughts import call_content, thought_content, thought_of
 from tidegate.dialects.bedrock.usage import usage_object, usage_of
 from tidegate.dialects.canon import (
     Answer,
@@ -123,8 +117,8 @@ def _items(blocks: list[Block]) -> list[OutputItem]:
             called = block.tool_use
             arguments = "{}" if present(called.input) is None else bytes(called.input).decode()
             items.append(ToolCall(called.tool_use_id, called.name, arguments))
-        elif block.reasoning_content is not None:
-            items.append(reasoning_of(block.reasoning_content))
+        elif block.reasoning_content is not None and isinstance(told := thought_of(block.reasoning_content), Reasoning):
+            items.append(told)
     return items
 
 
@@ -174,9 +168,12 @@ def _blocks(item: OutputItem) -> list[Json]:
         case Message():
             return [_said(part) for part in item.parts if isinstance(part, Text | Refusal)]
         case Reasoning():
-            return [{"reasoningContent": _thought(item)}]
+            told = thought_content(item)
+            return [] if told is None else [{"reasoningContent": told}]
         case ToolCall():
-            return [{"toolUse": {"toolUseId": item.id, "name": item.name, "input": _input(item)}}]
+            seal = call_content(item)
+            called = {"toolUse": {"toolUseId": item.id, "name": item.name, "input": _input(item)}}
+            return [called] if seal is None else [{"reasoningContent": seal}, called]
 
 
 def _said(part: Text | Refusal) -> Json:
@@ -184,15 +181,6 @@ def _said(part: Text | Refusal) -> Json:
         return {"text": part.text}
     cited = [citation_object(one) for one in part.citations]
     return {"citationsContent": {"content": [{"text": part.text}], "citations": cited}}
-
-
-def _thought(thought: Reasoning) -> Json:
-    if thought.encrypted:
-        return {"redactedContent": sealed_blob(thought.encrypted, thought.origin)}
-    told: Json = {"text": thought.text}
-    if thought.signature:
-        told["signature"] = sealed_signature(thought.signature, thought.origin)
-    return {"reasoningText": told}
 
 
 def _input(call: ToolCall) -> object:

@@ -3,16 +3,10 @@
 Source: `ContentBlock` of botocore's model of bedrock-runtime. A block is a union: exactly one of its members is there.
 """
 
-from base64 import b64decode, b64encode
-from typing import Final
-
 from msgspec import Raw, Struct, field
 
-from tidegate.dialects.canon import Citation, Reasoning
+from tidegate.dialects.canon import Citation
 from tidegate.dialects.fields import NULL
-
-ORIGIN: Final = "bedrock"
-_SEAL: Final = "tidegate:"
 
 
 class Source(Struct, rename="camel"):
@@ -137,43 +131,3 @@ def citation_object(citation: Citation) -> dict[str, object]:
     if citation.text:
         told["sourceContent"] = [{"text": citation.text}]
     return told
-
-
-def reasoning_of(told: ReasoningContent) -> Reasoning:
-    """With the origin that `sealed_*` wrote into it, else Bedrock's own."""
-    if told.redacted_content is not None:
-        encrypted, origin = _opened_blob(told.redacted_content)
-        return Reasoning(encrypted=encrypted, origin=origin)
-    thought = told.reasoning_text or ReasoningText("")
-    signature, origin = _opened(thought.signature or "")
-    return Reasoning(thought.text, signature, origin=origin)
-
-
-def sealed_signature(signature: str, origin: str) -> str:
-    """A signature for a client. Bedrock has no field for whose it is, and it must come back under the right name.
-
-    Claude's signatures are the same on every platform, so Anthropic's own stay as they are.
-    """
-    if not signature or origin in (ORIGIN, "anthropic"):
-        return signature
-    return f"{_SEAL}{origin}:{signature}"
-
-
-def sealed_blob(encrypted: str, origin: str) -> str:
-    """A ciphertext as base64, as `sealed_signature`: Bedrock's own is base64 already."""
-    return encrypted if origin == ORIGIN else b64encode(f"{_SEAL}{origin}:{encrypted}".encode()).decode()
-
-
-def _opened(text: str) -> tuple[str, str]:
-    if not text.startswith(_SEAL):
-        return text, ORIGIN
-    origin, _, own = text.removeprefix(_SEAL).partition(":")
-    return own, origin
-
-
-def _opened_blob(blob: str) -> tuple[str, str]:
-    try:
-        text = b64decode(blob).decode()
-    except ValueError:
-        return blob, ORIGIN
-    return _opened(text) if text.startswith(_SEAL) else (blob, ORIGIN)

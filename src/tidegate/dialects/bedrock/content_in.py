@@ -4,7 +4,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from tidegate.dialects.bedrock.blocks import Block, Document, Media, ResultBlock, ToolAnswer, citation_of, reasoning_of
+from tidegate.dialects.bedrock.blocks import (
+    Block,
+    Document,
+    Media,
+    ReasoningContent,
+    ResultBlock,
+    ToolAnswer,
+    citation_of,
+)
+from tidegate.dialects.bedrock.thoughts import thought_of
 from tidegate.dialects.canon import (
     Audio,
     CacheMark,
@@ -79,6 +88,8 @@ class _Reader:
         self._dropped = dropped
         self._items: list[Item] = []
         self._parts: list[Part] = []
+        self._signature = ""
+        """Of the call that comes next."""
 
     def read(self, blocks: list[Block]) -> list[Item]:
         for place, block in enumerate(blocks):
@@ -94,13 +105,20 @@ class _Reader:
         elif block.tool_result is not None:
             self._item(_result(block.tool_result, where))
         elif block.reasoning_content is not None:
-            self._item(reasoning_of(block.reasoning_content))
+            self._thought(block.reasoning_content)
         elif block.citations_content is not None:
             told = block.citations_content
             cited = [found for one in told.citations or () if (found := citation_of(one)) is not None]
             self._parts.append(Text("".join(one.text for one in told.content or ()), citations=cited))
         else:
             self._parts.append(_part(block, where))
+
+    def _thought(self, told: ReasoningContent) -> None:
+        thought = thought_of(told)
+        if isinstance(thought, str):
+            self._signature = thought
+        else:
+            self._item(thought)
 
     def _item(self, item: Item) -> None:
         self._flush()
@@ -116,7 +134,8 @@ class _Reader:
         if called is None or called.type is not None:
             raise _unmapped(where, "a server's tool", "messages")
         text = object_text(bytes(called.input).decode(), f"{where}.toolUse.input")
-        return ToolCall(called.tool_use_id, called.name, text)
+        signature, self._signature = self._signature, ""
+        return ToolCall(called.tool_use_id, called.name, text, signature=signature)
 
 
 def _mark(ttl: str | None, parts: list[Part], items: list[Item], dropped: list[str]) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 
 from msgspec import Raw
 
-from tidegate.dialects.bedrock.blocks import ORIGIN
+from tidegate.dialects.anthropic.claude_rules import takes_system_turns
 from tidegate.dialects.bedrock.content_in import MEDIA_TYPES
 from tidegate.dialects.bedrock.models import Family
+from tidegate.dialects.bedrock.thoughts import ORIGIN
 from tidegate.dialects.canon import (
     Audio,
     CacheMark,
@@ -87,7 +88,8 @@ class ContentEncoder:
 
     def _system(self, items: list[Item]) -> tuple[list[Message], list[Item]]:
         """(what goes to the top, the rest). Newer Claudes keep later system messages in their places, and so the cache."""
-        if not self._family.keeps_system:
+        claude = self._family.claude
+        if claude is None or not takes_system_turns(claude):
             return split_system(items)
         first = next((place for place, item in enumerate(items) if not _is_system(item)), len(items))
         return split_system(items[:first])[0], items[first:]

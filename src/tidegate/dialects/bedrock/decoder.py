@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.dialects.bedrock.answer import Tier, finish_of
-from tidegate.dialects.bedrock.blocks import ORIGIN, CitationTold, citation_of
+from tidegate.dialects.bedrock.blocks import CitationTold, citation_of
 from tidegate.dialects.bedrock.errors import read_exception
 from tidegate.dialects.bedrock.frames import read_frame
+from tidegate.dialects.bedrock.thoughts import ORIGIN
 from tidegate.dialects.bedrock.usage import usage_of
 from tidegate.dialects.canon import (
     ArgumentsDelta,

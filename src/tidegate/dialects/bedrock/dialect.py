@@ -18,6 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.bedrock.chat import BedrockChat
 from tidegate.dialects.bedrock.errors import encode_error, error_name, read_error
 from tidegate.dialects.bedrock.frames import NativeReader
+from tidegate.dialects.bedrock.thoughts import without_sealed
 from tidegate.dialects.bedrock.usage import usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import AccessKey, Answer, ChatCodec, UnreadableAnswer, UpstreamModel
@@ -103,6 +104,8 @@ class Bedrock:
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         fields = view.fields
+        if "messages" in fields:
+            fields = {**fields, "messages": without_sealed(fields["messages"])}
         if output_cap is None or view.max_output_tokens is not None:
             return _encode(fields)
         raw = fields.get("inferenceConfig")

@@ -9,9 +9,10 @@ from typing import Any
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.dialects.bedrock.answer import METRICS, stop_reason, tier_object
-from tidegate.dialects.bedrock.blocks import citation_object, sealed_blob, sealed_signature
+from tidegate.dialects.bedrock.blocks import citation_object
 from tidegate.dialects.bedrock.errors import encode_exception
 from tidegate.dialects.bedrock.frames import event_frame
+from tidegate.dialects.bedrock.thoughts import CLAUDES, call_content, sealed_blob, sealed_signature
 from tidegate.dialects.bedrock.usage import usage_object
 from tidegate.dialects.canon import (
     ArgumentsDelta,
@@ -45,6 +46,7 @@ class StreamEncoder:
         self._item: OutputItem | None = None
         self._block = -1
         self._is_begun = False
+        self._is_sealed = False
         self._has_arguments = False
 
     def encode(self, event: Event) -> bytes:
@@ -89,22 +91,28 @@ class StreamEncoder:
         return encode_exception(problem)
 
     def _begin(self, item: OutputItem) -> bytes:
-        self._item, self._is_begun, self._has_arguments = item, False, False
+        self._item, self._is_begun, self._is_sealed, self._has_arguments = item, False, False, False
         if not isinstance(item, ToolCall):
             return b""
+        seal = call_content(item)
+        out = b"" if seal is None else self._delta({"reasoningContent": seal}) + self._end_frame()
+        self._is_begun = False
         self._open()
         start = {"toolUse": {"toolUseId": item.id, "name": item.name}}
-        return event_frame("contentBlockStart", {"start": start, "contentBlockIndex": self._block})
+        return out + event_frame("contentBlockStart", {"start": start, "contentBlockIndex": self._block})
 
     def _delta(self, delta: Json) -> bytes:
         self._open()
         return event_frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": self._block})
 
     def _seal(self, event: ReasoningSealed) -> bytes:
-        origin = self._item.origin if isinstance(self._item, Reasoning) else ""
-        if event.encrypted:
-            return self._delta({"reasoningContent": {"redactedContent": sealed_blob(event.encrypted, origin)}})
-        return self._delta({"reasoningContent": {"signature": sealed_signature(event.signature, origin)}})
+        """The proof of a thought without text stands in its place: a signature alone is none of Bedrock's."""
+        self._is_sealed = True
+        begun = self._item if isinstance(self._item, Reasoning) else Reasoning()
+        whole = Reasoning("", event.signature, event.encrypted, begun.summary, begun.origin, begun.id)
+        if self._is_begun or (begun.origin in CLAUDES and event.signature):
+            return self._delta({"reasoningContent": {"signature": sealed_signature(whole)}})
+        return self._delta({"reasoningContent": {"redactedContent": sealed_blob(whole)}})
 
     def _open(self) -> None:
         if not self._is_begun:
@@ -117,5 +125,10 @@ class StreamEncoder:
         out = b""
         if isinstance(self._item, ToolCall) and not self._has_arguments:
             out = self._delta({"toolUse": {"input": "{}"}})  # clients parse what they have collected as JSON
+        if isinstance(self._item, Reasoning) and not self._is_sealed and self._item.origin not in CLAUDES:
+            out = self._seal(ReasoningSealed(0))  # by it the gateway knows again what is not Bedrock's
         self._is_begun = False
-        return out + event_frame("contentBlockStop", {"contentBlockIndex": self._block})
+        return out + self._end_frame()
+
+    def _end_frame(self) -> bytes:
+        return event_frame("contentBlockStop", {"contentBlockIndex": self._block})

@@ -10,10 +10,10 @@ from msgspec import Raw
 
 from tidegate.dialects.bedrock.content_out import ContentEncoder
 from tidegate.dialects.bedrock.models import Family, family_of
-from tidegate.dialects.canon import Effort, Request, Thinking, Tool
+from tidegate.dialects.bedrock.tuning import sample, think
+from tidegate.dialects.canon import Request, Tool
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import bad_field, unsupported_field
-from tidegate.dialects.model_rules import effort_of
 from tidegate.dialects.pseudonym import pseudonym
 
 Json = dict[str, Any]
@@ -29,9 +29,6 @@ _TIERS: Final = {
     "reserved": "reserved",
 }
 _HINTS: Final = ("seed", "frequency_penalty", "presence_penalty", "verbosity", "metadata", "prompt_cache_key")
-_BUDGETS: Final[dict[Effort, int]] = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 24_576}
-_MOST_BUDGET: Final = 32_768
-_LEAST_BUDGET: Final = 1_024
 
 
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
@@ -44,11 +41,10 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     if system:
         body["system"] = system
     additional: Json = {}
-    _inference(body, request)
     _tools(body, additional, request, encoder, family)
     _output(body, request)
-    _thinking(body, additional, request, family)
-    _top_k(additional, request, family)
+    thinks = think(body, additional, request, family)
+    sample(body, additional, request, family, thinks=thinks)
     _more(body, request)
     if request.stop and family.claude is not None:
         body["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
@@ -70,20 +66,9 @@ def _check(request: Request) -> None:
         if value is not None and not 0 <= value <= 1:
             told = request.called(name)
             raise unsupported_field(told, f"`{told}` is {value:g}: the upstream of this model takes 0 to 1.")
-
-
-def _inference(body: Json, request: Request) -> None:
-    wanted: Json = {}
-    for name, value in (
-        ("maxTokens", request.max_output_tokens),
-        ("temperature", request.temperature),
-        ("topP", request.top_p),
-        ("stopSequences", request.stop or None),
-    ):
-        if value is not None:
-            wanted[name] = value
-    if wanted:
-        body["inferenceConfig"] = wanted
+    if not all(one.strip() for one in request.stop):
+        told = request.called("stop")
+        raise unsupported_field(told, f"`{told}`: the upstream takes no sequence that is whitespace alone.")
 
 
 def _tools(body: Json, additional: Json, request: Request, encoder: ContentEncoder, family: Family) -> None:
@@ -158,60 +143,6 @@ def _output(body: Json, request: Request) -> None:
     if wanted.description:
         schema["description"] = wanted.description
     body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
-
-
-def _thinking(body: Json, additional: Json, request: Request, family: Family) -> None:
-    wanted = request.thinking
-    if wanted is None:
-        return
-    effort = effort_of(wanted)
-    if family.thinks:
-        told = _claude_thinking(wanted, request.max_output_tokens, family)
-        if told is None:
-            request.dropped.append(request.called("thinking"))
-            return
-        additional["thinking"] = told
-        if family.adapts and effort not in (None, "none"):
-            body.setdefault("outputConfig", {})["effort"] = "low" if effort == "minimal" else effort
-    elif family.nova is not None and family.nova >= 2 and effort is not None:
-        additional["reasoningConfig"] = _nova_thinking(effort)
-    elif family.gpt and effort is not None:
-        additional["reasoning_effort"] = effort
-    elif effort != "none":
-        request.dropped.append(request.called("thinking"))
-
-
-def _claude_thinking(wanted: Thinking, max_tokens: int | None, family: Family) -> Json | None:
-    """None where there is no room to think: a budget must be smaller than the whole answer."""
-    if wanted.effort == "none":
-        return {"type": "disabled"}
-    if family.adapts and (wanted.budget_tokens is None or not family.takes_budget):
-        shown = {} if wanted.show is None else {"display": "summarized" if wanted.show else "omitted"}
-        return {"type": "adaptive", **shown}
-    budget = wanted.budget_tokens
-    if budget is None:
-        budget = _BUDGETS.get(wanted.effort, _MOST_BUDGET) if wanted.effort is not None else _BUDGETS["medium"]
-    if max_tokens is not None:
-        budget = min(budget, max_tokens - 1)
-    return {"type": "enabled", "budget_tokens": budget} if budget >= _LEAST_BUDGET else None
-
-
-def _nova_thinking(effort: Effort) -> Json:
-    if effort == "none":
-        return {"type": "disabled"}
-    told = {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
-    return {"type": "enabled", "maxReasoningEffort": told}
-
-
-def _top_k(additional: Json, request: Request, family: Family) -> None:
-    if request.top_k is None:
-        return
-    if family.claude is not None:
-        additional["top_k"] = request.top_k
-    elif family.nova is not None:
-        additional["inferenceConfig"] = {"topK": request.top_k}
-    else:
-        request.dropped.append(request.called("top_k"))
 
 
 def _more(body: Json, request: Request) -> None:
