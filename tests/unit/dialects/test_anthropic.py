@@ -330,6 +330,24 @@ def test_and_so_it_does_in_a_stream() -> None:
     ]
 
 
+def test_anthropic_itself_never_gets_a_sealed_thought() -> None:
+    """A conversation that another provider answered for a while: its thoughts would be refused."""
+    items: list[Any] = [Reasoning("plain", origin="openai"), ToolCall("toolu_1", "f", "{}", signature="Z2Vt")]
+    assert CHAT is not None
+    sealed = json.loads(CHAT.encode_answer(Answer("a", items, Finish("stop"), Usage()), view()))["content"]
+    own: Any = [{"type": "thinking", "thinking": "", "signature": "c2ln"}, {"type": "text", "text": '"tidegate.x"'}]
+    messages: Any = [
+        {"role": "user", "content": '"tidegate.x"'},
+        {"role": "assistant", "content": [*own, *sealed]},
+        {"role": "assistant", "content": sealed[:1]},
+    ]
+    sent = json.loads(DIALECT.encode_request(view(messages=messages), UpstreamModel("b"), output_cap=None))
+    assert sent["messages"] == [messages[0], {"role": "assistant", "content": [*own, sealed[-1]]}]
+    odd: Any = ['"tidegate.', {"content": ["tidegate."]}]
+    sent = json.loads(DIALECT.encode_request(view(messages=odd), UpstreamModel("b"), output_cap=None))
+    assert sent["messages"] == odd
+
+
 def test_a_broken_seal_is_an_opaque_text() -> None:
     block = {"type": "thinking", "thinking": "t", "signature": "tidegate.%%%"}
     items = decode_request(view(messages=[{"role": "assistant", "content": [block]}]).fields).items

@@ -18,6 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.anthropic.errors import encode_error, read_error
 from tidegate.dialects.anthropic.events import MessageReader
 from tidegate.dialects.anthropic.messages import AnthropicMessages
+from tidegate.dialects.anthropic.thoughts import without_sealed
 from tidegate.dialects.anthropic.usage import usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
@@ -93,6 +94,7 @@ class Anthropic:
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         fields = view.fields
         fields["model"] = Raw(_encode(upstream.name))
+        fields["messages"] = without_sealed(fields["messages"])
         if output_cap is not None and view.max_output_tokens is None:
             fields["max_tokens"] = Raw(b"%d" % output_cap)
         return _encode(fields)

@@ -51,6 +51,7 @@ class MessageEncoder:
         self._index = 0
         self._open = False
         self._thought: Reasoning | None = None
+        self._sealed_yet = False
         self._refused = False
 
     def encode(self, event: Event) -> bytes:
@@ -92,7 +93,7 @@ class MessageEncoder:
             case ItemBegun():
                 return self._item(event)
             case ItemEnded():
-                return self._stop()
+                return self._ended()
             case Finished():
                 self._finish = event.finish
             case _:
@@ -119,7 +120,7 @@ class MessageEncoder:
     def _item(self, event: ItemBegun) -> bytes:
         item = event.item
         if isinstance(item, Reasoning):
-            self._thought = item
+            self._thought, self._sealed_yet = item, False
             return b""
         if not isinstance(item, ToolCall):
             return b""
@@ -133,12 +134,20 @@ class MessageEncoder:
     def _sealed(self, event: ReasoningSealed) -> bytes:
         """Only a thought that was told in words, or that Anthropic signed, is a block of words."""
         begun = self._thought or Reasoning()
+        self._sealed_yet = True
         whole = Reasoning("", event.signature, event.encrypted, begun.summary, begun.origin, begun.id)
         opaque = signature_of(whole)
         if self._open or (begun.origin == ORIGIN and event.signature):
             opened = self._opened({"type": "thinking", "thinking": "", "signature": ""})
             return opened + self._delta({"type": "signature_delta", "signature": opaque})
-        return self._opened({"type": "redacted_thinking", "data": opaque}) if opaque else b""
+        return self._opened({"type": "redacted_thinking", "data": opaque})
+
+    def _ended(self) -> bytes:
+        """Also what nobody signed has a signature: by it the gateway knows again what is not Anthropic's."""
+        begun = self._thought
+        if begun is None or self._sealed_yet or not self._open or begun.origin == ORIGIN:
+            return self._stop()
+        return self._sealed(ReasoningSealed(0)) + self._stop()
 
     def _opened(self, block: Json) -> bytes:
         if self._open:

@@ -12,9 +12,10 @@ import binascii
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tidegate.dialects.canon import Reasoning, ToolCall
+from tidegate.dialects.fields import NULL
 
 ORIGIN: Final = "anthropic"
 _SEAL: Final = "tidegate."
@@ -30,16 +31,24 @@ class _Sealed(Struct, omit_defaults=True):
     """`signature` is of the call that follows."""
 
 
+class _Block(Struct):
+    type: str = ""
+    signature: str = ""
+    data: str = ""
+
+
+_SEALED: Final = b'"' + _SEAL.encode()
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Sealed).decode
+_decode_messages = msgspec.json.Decoder(list[dict[str, Raw]]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_block = msgspec.json.Decoder(_Block).decode
 
 
 def signature_of(thought: Reasoning) -> str:
     """What stands in the block's `signature`, or in its `data` where there is no text."""
     if thought.origin == ORIGIN:
         return thought.signature or thought.encrypted
-    if not (thought.signature or thought.encrypted or thought.id):
-        return ""
     return _seal(_Sealed(thought.origin, thought.signature, thought.encrypted, thought.id, thought.summary))
 
 
@@ -47,8 +56,8 @@ def thought_blocks(thought: Reasoning) -> list[dict[str, Any]]:
     """For a client; [] for a thought of which nothing can be told."""
     if thought.text or (thought.origin == ORIGIN and thought.signature):
         return [{"type": "thinking", "thinking": thought.text, "signature": signature_of(thought)}]
-    sealed = signature_of(thought)
-    return [{"type": "redacted_thinking", "data": sealed}] if sealed else []
+    proof = thought.signature or thought.encrypted
+    return [{"type": "redacted_thinking", "data": signature_of(thought)}] if proof else []
 
 
 def call_seal(call: ToolCall) -> str:
@@ -74,6 +83,36 @@ def read_thought(text: str, signature: str, data: str) -> Reasoning | str:
         origin=sealed.origin,
         id=sealed.id,
     )
+
+
+def without_sealed(messages: Raw) -> Raw:
+    """A client's messages for Anthropic itself: thoughts that the gateway sealed in an earlier turn are not its own.
+
+    All else keeps its bytes. Messages that are not as they should be are the upstream's to refuse.
+    """
+    if _SEALED not in bytes(messages):
+        return messages
+    try:
+        kept = [one for one in _decode_messages(messages) if _is_left(one)]
+    except (msgspec.DecodeError, RecursionError):
+        return messages
+    return Raw(_encode(kept))
+
+
+def _is_left(message: dict[str, Raw]) -> bool:
+    """Takes the sealed blocks out of a message; False where nothing else was in it."""
+    content = message.get("content", NULL)
+    if _SEALED not in bytes(content) or bytes(memoryview(content)[:1]) != b"[":
+        return True
+    kept = [block for block in _decode_list(content) if not _is_sealed(block)]
+    message["content"] = Raw(_encode(kept))
+    return bool(kept)
+
+
+def _is_sealed(raw: Raw) -> bool:
+    block = _decode_block(raw)
+    opaque = block.signature if block.type == "thinking" else block.data if block.type == "redacted_thinking" else ""
+    return opaque.startswith(_SEAL)
 
 
 def _seal(sealed: _Sealed) -> str:
