@@ -135,6 +135,7 @@ class BadProfile(ValueError):
 
 _CHAT: Final = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-mini", "meta-llama/Llama-3.1-8B-Instruct")
 
+_GEMINI: Final = ("gemini-3-pro", "gemini-2.5-pro", "gemini-2.5-flash")
 _CLAUDE: Final = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
 
@@ -143,9 +144,11 @@ def default_models() -> dict[str, Behaviour]:
     return {
         **{name: Behaviour() for name in _CHAT},
         **{name: Behaviour(context_window=200_000, max_output_tokens=64_000) for name in _CLAUDE},
+        **{name: Behaviour(context_window=1_048_576, max_output_tokens=65_536) for name in _GEMINI},
         "gpt-3.5-turbo-instruct": Behaviour(task="completion", context_window=4_096, max_output_tokens=4_096),
         "text-embedding-3-small": Behaviour(task="embedding", context_window=8_192),
         "text-embedding-3-large": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
+        "gemini-embedding-001": Behaviour(task="embedding", context_window=2_048, dimensions=3072),
         "omni-moderation-latest": Behaviour(task="moderation", context_window=32_768),
     }
 

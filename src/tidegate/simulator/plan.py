@@ -99,7 +99,7 @@ def _ending(fault: str) -> Ending:
 def _styled(event: bytes, behaviour: Behaviour, comment: bytes) -> bytes:
     if behaviour.comments:
         event = comment + event
-    return event.replace(b"\n", b"\r\n") if behaviour.crlf else event
+    return event.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if behaviour.crlf else event
 
 
 def _recut(pieces: Iterable[bytes], size: int) -> Iterable[bytes]:

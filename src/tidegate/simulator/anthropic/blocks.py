@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Final
 
 from tidegate.simulator.anthropic.fields import Fields
-from tidegate.simulator.anthropic.signatures import is_ours
 from tidegate.simulator.rejection import Rejection
+from tidegate.simulator.signatures import is_ours
 
+DIALECT: Final = "anthropic"
 STRICT_VERSION: Final = b"2026-10-21"
 ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 REDACTED: Final = "\0redacted"
@@ -142,7 +143,7 @@ def _read_search_result(block: Fields) -> Piece:
 def _read_thinking(block: Fields) -> Piece:
     block.only(frozenset({"type", "thinking", "signature"}))
     text, signature = block.needed_text("thinking"), block.needed_text("signature")
-    if not is_ours(signature, text):
+    if not is_ours(DIALECT, signature, text):
         where = block.at
         raise Rejection(400, f"{where}: Invalid `signature` in `thinking` block", param=where)
     return Piece(block, "thinking", "")
@@ -150,7 +151,7 @@ def _read_thinking(block: Fields) -> Piece:
 
 def _read_redacted(block: Fields) -> Piece:
     block.only(frozenset({"type", "data"}))
-    if not is_ours(block.needed_text("data"), REDACTED):
+    if not is_ours(DIALECT, block.needed_text("data"), REDACTED):
         raise Rejection(400, f"{block.at}: Invalid `data` in `redacted_thinking` block", param=block.at)
     return Piece(block, "redacted_thinking", "")
 

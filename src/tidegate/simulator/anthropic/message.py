@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegate.simulator.anthropic.blocks import REDACTED
+from tidegate.simulator.anthropic.blocks import DIALECT, REDACTED
 from tidegate.simulator.anthropic.message_request import MessageRequest
-from tidegate.simulator.anthropic.signatures import sign
 from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.composition import Choice, compose, generator
 from tidegate.simulator.invention import split_tokens
 from tidegate.simulator.setting import Setting
+from tidegate.simulator.signatures import sign
 from tidegate.simulator.template import ID, Flaws, Mould
 
 _encode = msgspec.json.encode
@@ -71,10 +71,10 @@ def _ending(choice: Choice) -> dict[str, Any]:
 def _blocks(request: MessageRequest, choice: Choice, rng: Any) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if choice.thoughts and _MAGIC_REDACTED in request.prompt:
-        blocks.append({"type": "redacted_thinking", "data": sign(REDACTED, rng)})
+        blocks.append({"type": "redacted_thinking", "data": sign(DIALECT, REDACTED, rng)})
     elif choice.thoughts:
         shown = "".join(choice.thoughts) if request.shows_thoughts else ""
-        blocks.append({"type": "thinking", "thinking": shown, "signature": sign(shown, rng)})
+        blocks.append({"type": "thinking", "thinking": shown, "signature": sign(DIALECT, shown, rng)})
     if choice.tokens:
         blocks.append({"type": "text", "text": choice.text})
     blocks.extend(

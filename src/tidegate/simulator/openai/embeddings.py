@@ -2,7 +2,6 @@
 
 import array
 import base64
-import math
 import sys
 from typing import Any, Final
 
@@ -10,12 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.simulator.behaviour import Behaviour
-from tidegate.simulator.composition import generator
 from tidegate.simulator.invention import estimate_tokens
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.rejection import Rejection, missing
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.template import Template
+from tidegate.simulator.vectors import unit_vector
 
 _KNOWN: Final = frozenset({"dimensions", "encoding_format", "input", "model", "user"})
 _MOST_INPUTS: Final = 2048
@@ -73,7 +72,7 @@ def _invalid_input() -> Rejection:
 def embedding_template(request: EmbeddingRequest, behaviour: Behaviour, setting: Setting) -> Template:
     """The answer, ready to be sent."""
     size = request.dimensions or behaviour.dimensions
-    vectors = [_vector(setting, text, size) for text in request.inputs]
+    vectors = [unit_vector(setting, text, size) for text in request.inputs]
     data = [
         {"object": "embedding", "index": index, "embedding": _encode(vector) if request.base64 else vector.tolist()}
         for index, vector in enumerate(vectors)
@@ -84,13 +83,6 @@ def embedding_template(request: EmbeddingRequest, behaviour: Behaviour, setting:
     template = Template(model=setting.model, opening=b"", middle=msgspec.json.encode(fields), tails=[b""], dated=False)
     template.prompt_tokens = request.prompt_tokens
     return template
-
-
-def _vector(setting: Setting, text: bytes, size: int) -> "array.array[float]":
-    """The longest one is drawn first, so that a shorter one points the same way."""
-    raw = array.array("h", generator(setting.seed, setting.model, text).randbytes(2 * size))
-    length = math.sqrt(sum(number * number for number in raw)) or 1.0
-    return array.array("f", (number / length for number in raw))
 
 
 def _encode(vector: "array.array[float]") -> str:
