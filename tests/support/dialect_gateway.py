@@ -30,9 +30,12 @@ spec:
 
 
 @contextmanager
-def dialect_gateway(folder: Path, provider_url: str, dialect: str, path: str = "") -> Iterator[Gateway]:
-    """Model `native` is at a provider of `dialect`, at `provider_url` + `path`; all others as in `gateway_config`."""
-    config = gateway_config(provider_url) + _NATIVE.format(dialect=dialect, url=provider_url + path)
+def dialect_gateway(folder: Path, provider_url: str, dialect: str, path: str = "", more: str = "") -> Iterator[Gateway]:
+    """Model `native` is at a provider of `dialect`, at `provider_url` + `path`; all others as in `gateway_config`.
+
+    `more`: further documents of the configuration, of that provider `native` perhaps.
+    """
+    config = gateway_config(provider_url) + _NATIVE.format(dialect=dialect, url=provider_url + path) + more
     with gateway_process(folder, config, env={"SIM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY}) as gateway:
         yield gateway
 

@@ -24,7 +24,9 @@ from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
 _JSON: Final = b"content-type: application/json\r\n"
-_MODELS_PATH: Final = re.compile(rb"(?:(?:/openai|/anthropic)?/v1/models(?:/(.+))?|(?:/ollama)?/api/tags)$")
+_MODELS_PATH: Final = re.compile(
+    rb"(?:(?:(?:/openai|/anthropic)?/v1|(?:/gemini)?/v1(?:beta)?)/models(?:/(.+))?|(?:/ollama)?/api/tags)$"
+)
 _VERSION_PATHS: Final = (b"/api/version", b"/ollama/api/version")
 
 _HEALTH: Final[dict[bytes, tuple[Literal["alive", "ready"], bytes]]] = {

@@ -4,7 +4,7 @@ Source: the types and converters of the official `google-genai` SDK; https://ai.
 level and re-emitted, each value's bytes untouched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.paths import SINGLE, match_path, resource, upstream_path
 from tidegate.dialects.gemini.signatures import without_foreign
 from tidegate.dialects.gemini.usage import usage_of
+from tidegate.dialects.listing import ListedModel
 from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
@@ -135,6 +136,12 @@ class Gemini:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
+
+    def model_page(self, models: Sequence[ListedModel]) -> dict[str, object]:
+        return {"models": [self.model_entry(one) for one in models]}
+
+    def model_entry(self, model: ListedModel) -> dict[str, object]:
+        return {"name": "models/" + model.name, "displayName": model.name}
 
 
 def _require(fields: dict[str, Raw], name: str) -> None:
