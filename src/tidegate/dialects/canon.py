@@ -128,6 +128,14 @@ OutputItem = Message | Reasoning | ToolCall
 # Settings.
 
 
+class Grammar(Struct, frozen=True):
+    """What a custom tool's input must look like."""
+
+    syntax: str
+    """`lark`, `regex`."""
+    definition: str
+
+
 class Tool(Struct):
     """A function that the client offers. `custom`: free text in, no schema."""
 
@@ -137,6 +145,8 @@ class Tool(Struct):
     """JSON Schema, byte for byte."""
     strict: bool | None = None
     custom: bool = False
+    grammar: Grammar | None = None
+    """Of a custom tool's input; None for any text."""
     cache: CacheMark | None = None
 
 

@@ -244,7 +244,7 @@ def _tools(body: Json, request: Request) -> None:
         return
     body["tools"] = [_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = _choice(request.tool_choice)
+        body["tool_choice"] = _choice(request.tool_choice, {tool.name for tool in request.tools if tool.custom})
     _put(body, "parallel_tool_calls", request.parallel_tool_calls)
 
 
@@ -253,6 +253,9 @@ def _tool(tool: Tool) -> Json:
         custom: Json = {"name": tool.name}
         if tool.description:
             custom["description"] = tool.description
+        if tool.grammar is not None:
+            grammar = {"syntax": tool.grammar.syntax, "definition": tool.grammar.definition}
+            custom["format"] = {"type": "grammar", "grammar": grammar}
         return {"type": "custom", "custom": custom}
     function: Json = {"name": tool.name}
     if tool.description:
@@ -262,10 +265,11 @@ def _tool(tool: Tool) -> Json:
     return {"type": "function", "function": function}
 
 
-def _choice(choice: ToolChoice) -> str | Json:
+def _choice(choice: ToolChoice, custom: set[str]) -> str | Json:
+    kinds = ("custom" if name in custom else "function" for name in choice.names)
+    named: list[Json] = [{"type": kind, kind: {"name": name}} for kind, name in zip(kinds, choice.names, strict=True)]
     if choice.mode == "tool":
-        return {"type": "function", "function": {"name": choice.names[0]}}
-    if choice.names:
-        tools = [{"type": "function", "function": {"name": name}} for name in choice.names]
-        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
+        return named[0]
+    if named:
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
     return choice.mode

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from tidegate.dialects.canon import (
     CacheMark,
     Effort,
+    Grammar,
     Item,
     Message,
     OutputFormat,
@@ -32,6 +33,8 @@ class _Breakpoint(Struct):
 
 class _ToolFormat(Struct):
     type: str = "text"
+    syntax: str = ""
+    definition: str = ""
 
 
 class _Tool(Struct):
@@ -240,9 +243,15 @@ def _tool(tool: _Tool, where: str) -> Tool:
     cache = None if mark is None else CacheMark(mark.ttl or "")
     if tool.type == "function":
         return Tool(tool.name, tool.description or "", present(tool.parameters), tool.strict, cache=cache)
-    if tool.format is not None and tool.format.type != "text":
-        raise unsupported_field("tools", f"`{where}.format`: the upstream knows no grammars.")
-    return Tool(tool.name, tool.description or "", custom=True, cache=cache)
+    return Tool(tool.name, tool.description or "", custom=True, grammar=_grammar(tool.format, where), cache=cache)
+
+
+def _grammar(wanted: _ToolFormat | None, where: str) -> Grammar | None:
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type != "grammar" or not wanted.syntax or not wanted.definition:
+        raise bad_field(f"`{where}.format` must be text, or a grammar with `syntax` and `definition`.", "tools")
+    return Grammar(wanted.syntax, wanted.definition)
 
 
 def _choice(choice: str | _Choice | None) -> ToolChoice | None:

@@ -227,6 +227,8 @@ def _tool(tool: Tool) -> Json:
     told: Json = {"type": "custom" if tool.custom else "function", "name": tool.name}
     if tool.description:
         told["description"] = tool.description
+    if tool.grammar is not None:
+        told["format"] = {"type": "grammar", "syntax": tool.grammar.syntax, "definition": tool.grammar.definition}
     if not tool.custom:
         told["parameters"] = (
             tool.parameters if tool.parameters is not None else Raw(b'{"type":"object","properties":{}}')
