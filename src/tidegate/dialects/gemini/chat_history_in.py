@@ -215,7 +215,10 @@ def _object_text(members: Members, name: str) -> str:
 
 
 def _outcome(response: Members) -> tuple[str, bool]:
-    """(the result's text, whether the tool failed): `error` alone tells of a failure, all else is the result itself."""
+    """(the result's text, whether the tool failed): `error` alone tells of a failure, all else is the result itself.
+
+    A text alone under `output`, as the API's reference has it for what is no object, is that text.
+    """
     told = response.raw("response")
     if told is None:
         return "", False
@@ -224,4 +227,6 @@ def _outcome(response: Members) -> tuple[str, bool]:
     if list(value) == ["error"]:
         error = value["error"]
         return error if isinstance(error, str) else msgspec.json.encode(error).decode(), True
+    if list(value) == ["output"] and isinstance(value["output"], str):
+        return value["output"], False
     return text, False
