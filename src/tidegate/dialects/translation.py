@@ -1,5 +1,7 @@
 """A call between two dialects: client → hub → upstream, and the answer back, event by event."""
 
+from msgspec.structs import replace
+
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, View
@@ -13,6 +15,7 @@ from tidegate.dialects.canon import (
     ReasoningDelta,
     ReasoningSealed,
     RefusalDelta,
+    Request,
     TextDelta,
     ToolCall,
     UsageTold,
@@ -26,6 +29,7 @@ from tidegate.dialects.dialect import (
     Splitter,
     StreamEvent,
     StreamReader,
+    UnreadableRequest,
     UpstreamModel,
 )
 from tidegate.dialects.tool_names import restore_name
@@ -49,7 +53,10 @@ class Translation:
         request = self._client.decode_request(view)
         if request.max_output_tokens is None:
             request.max_output_tokens = output_cap
-        body = self._upstream.encode_request(request, upstream)
+        try:
+            body = self._upstream.encode_request(request, upstream)
+        except UnreadableRequest as error:
+            raise _told_of_messages(error.problem, request) from error
         view.dropped = tuple(dict.fromkeys(request.dropped))
         view.renamed_tools = request.renamed
         return body
@@ -70,6 +77,13 @@ class Translation:
 
     def splitter(self) -> Splitter:
         return self._upstream_dialect.splitter()
+
+
+def _told_of_messages(problem: Problem, request: Request) -> UnreadableRequest:
+    """Encoders that know no more of an item than that it is in the history call that `messages`: the client may not."""
+    if problem.field != "messages":
+        return UnreadableRequest(problem)
+    return UnreadableRequest(replace(problem, field=request.names.get("items", request.called("messages"))))
 
 
 class TranslatingReader:
