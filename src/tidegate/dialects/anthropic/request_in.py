@@ -89,6 +89,8 @@ class _Body(Struct):
     tool_choice: _Choice | None = None
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
+    output_format: _Format | None = None
+    """Where older clients write `output_config.format`."""
     metadata: _Metadata | None = None
     service_tier: str | None = None
     speed: str | None = None
@@ -143,7 +145,7 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
         top_p=body.top_p,
         top_k=body.top_k,
         stop=body.stop_sequences or [],
-        output_format=_format(body.output_config),
+        output_format=_format(body.output_format or (body.output_config and body.output_config.format)),
         thinking=_thinking(body.thinking, body.output_config),
         service_tier=None if body.service_tier is None else _TIERS[body.service_tier],
         user=None if body.metadata is None else body.metadata.user_id,
@@ -236,11 +238,11 @@ def _choice(choice: _Choice | None) -> ToolChoice | None:
             )
 
 
-def _format(config: _OutputConfig | None) -> OutputFormat | None:
-    if config is None or config.format is None:
+def _format(wanted: _Format | None) -> OutputFormat | None:
+    if wanted is None:
         return None
-    schema = present(config.format.schema)
-    if config.format.type != "json_schema" or schema is None:
+    schema = present(wanted.schema)
+    if wanted.type != "json_schema" or schema is None:
         raise bad_field("`output_config.format` must be of type json_schema, with a schema.", "output_config")
     # Anthropic holds every answer to its schema; others do so in strict mode, which takes fewer schemas than Anthropic.
     strict = _all_required(msgspec.json.decode(schema)) or None
