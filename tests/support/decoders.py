@@ -34,6 +34,8 @@ def decode_anything(chat: ChatCodec, data: bytes, *, sse: bool) -> None:
             events += decoder.decode(b"data: " + frame + b"\n\n" if sse else frame + b"\n")
         except UnreadableAnswer:
             break
+        if events and isinstance(events[-1], Ended):
+            break  # nobody reads on
     else:
         events += decoder.end()
     assert all(not isinstance(event, Ended) for event in events[:-1])

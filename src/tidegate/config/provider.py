@@ -12,10 +12,10 @@ from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "ollama", "anthropic", "gemini", "bedrock", "oip", "tfserving"],
+    Literal["openai", "azure-openai", "mistral", "ollama", "cohere", "anthropic", "gemini", "bedrock", "oip", "tfserving"],
     NotYet(
         (
-            "vertex", "cohere", "torchserve",
+            "vertex", "torchserve",
         )
     ),
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Final
 from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.bedrock import Bedrock
+from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
@@ -22,6 +23,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai-responses": Responses(),
     "mistral": Mistral(),
     "ollama": Ollama(),
+    "cohere": Cohere(),
     "gemini": Gemini(),
     "anthropic": Anthropic(),
     "bedrock": Bedrock(),
