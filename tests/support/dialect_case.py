@@ -15,7 +15,8 @@ A file is a line of prose, then sections that begin with `== NAME [argument]`:
     upstream-model      the upstream's name for the model, where its rules matter; else `upstream-model`
     usage               the Usage as `name=value` pairs
 
-A section's argument `base64` says that its text is base64 of the bytes.
+A section's argument `base64` says that its text is base64 of the bytes; `frames` (before any other), that each of its lines
+is an event-stream frame, `NAME JSON`, or `!NAME JSON` for an exception.
 """
 
 import base64
@@ -30,6 +31,7 @@ from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.dialect import Dialect, UnreadableRequest, UpstreamModel
 from tidegate.dialects.registry import DIALECTS
 from tidegate.dialects.translation import Translation
+from tidegate.wire.eventstream import encode_frame
 
 FOLDER = Path(__file__).parent.parent / "dialect_cases"
 UPSTREAM = "upstream-model"
@@ -137,4 +139,18 @@ def _add(sections: dict[str, Section], block: bytes) -> None:
     assert name not in sections, f"section {name} is there twice"
     if argument == "base64":
         text = base64.b64decode(text)
+    if argument.startswith("frames"):
+        text, argument = _frames(text), argument.removeprefix("frames").strip()
     sections[name] = Section(argument, text)
+
+
+def _frames(text: bytes) -> bytes:
+    frames: list[bytes] = []
+    for line in text.decode().splitlines():
+        name, _, payload = line.strip().partition(" ")
+        if not name:
+            continue
+        kind = "exception" if name.startswith("!") else "event"
+        headers = [(f":{kind}-type", name.lstrip("!")), (":content-type", "application/json"), (":message-type", kind)]
+        frames.append(encode_frame(headers, payload.encode()))
+    return b"".join(frames)

@@ -98,11 +98,11 @@ class ContentEncoder:
         if mark is None:
             return []
         if not self._family.caches or mark.ttl not in _TTLS:
-            self._request.dropped.append(self._request.called("cache"))
+            self._request.dropped.append(self._request.called("prompt_cache_breakpoint"))
             return []
         ttl = _TTLS[mark.ttl]
         if ttl != mark.ttl and mark.ttl not in ("", "5m"):
-            self._request.dropped.append(self._request.called("cache"))
+            self._request.dropped.append(self._request.called("prompt_cache_breakpoint"))
         return [{"cachePoint": {"type": "default"} if ttl is None else {"type": "default", "ttl": ttl}}]
 
     def _add(self, messages: list[Json], role: Literal["user", "assistant"], blocks: list[Json]) -> None:

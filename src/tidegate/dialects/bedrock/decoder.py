@@ -79,8 +79,7 @@ class _Payload(Struct, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Payload).decode
-_SKIPPED: Final = -1
-"""The block that is open is one that the hub has no place for."""
+_NONE: Final = -1
 
 
 class StreamDecoder:
@@ -92,8 +91,8 @@ class StreamDecoder:
         self._called = False
         self._next = 0
         self._open: OutputItem | None = None
-        self._block = _SKIPPED
-        """The upstream's index of the open item's block."""
+        self._block = _NONE
+        """The upstream's index of the open block; without an open item it is one that the hub has no place for."""
 
     def decode(self, frame: bytes) -> list[Event]:
         """One whole frame. Raises UnreadableAnswer."""
@@ -125,7 +124,7 @@ class StreamDecoder:
                 # A text stays open: the next block may go on with it.
                 if not isinstance(self._open, Message):
                     self._close(events)
-                self._block = _SKIPPED
+                self._block = _NONE
             case "messageStop":
                 self._close(events)
                 self._finish = finish_of(
@@ -140,6 +139,7 @@ class StreamDecoder:
         told = None if payload.start is None else payload.start.tool_use
         if told is None or told.type is not None:
             self._close(events)
+            self._block = payload.content_block_index
             return
         if not told.name or not told.tool_use_id:
             raise UnreadableAnswer("a tool call begins without a name or an id")
@@ -162,9 +162,9 @@ class StreamDecoder:
             events.append(CitationAdded(self._in(Message, block, events), found))
 
     def _arguments(self, text: str, block: int, events: list[Event]) -> None:
+        if self._open is None and self._block == block:
+            return  # of a server's own tool
         if not isinstance(self._open, ToolCall) or self._block != block:
-            if self._block == _SKIPPED and not isinstance(self._open, ToolCall):
-                return  # of a server's own tool
             raise UnreadableAnswer("a tool call goes on that has not begun, or has ended")
         if text:
             events.append(ArgumentsDelta(self._next - 1, text))
@@ -205,4 +205,4 @@ class StreamDecoder:
     def _close(self, events: list[Event]) -> None:
         if self._open is not None:
             events.append(ItemEnded(self._next - 1))
-        self._open, self._block = None, _SKIPPED
+        self._open, self._block = None, _NONE

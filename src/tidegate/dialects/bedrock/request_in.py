@@ -133,7 +133,7 @@ _NAMES: Final = {
     "thinking": "additionalModelRequestFields.thinking",
     "service_tier": "serviceTier",
     "metadata": "requestMetadata",
-    "cache": "cachePoint",
+    "prompt_cache_breakpoint": "cachePoint",
 }
 
 _encode = msgspec.json.encode
