@@ -104,6 +104,17 @@ class TestNativeRequest:
         sent = DIALECT.encode_request(DIALECT.read("chat", raw), UPSTREAM, output_cap=None)
         assert sent == b'{"model":"real-1","input":[ {"role":"user","content":"\\u00e9"} ],"x_unknown":1.50e3}'
 
+    def test_what_other_providers_sealed_stays_here(self) -> None:
+        """The conversation began at another provider, whose signatures this one cannot read."""
+        thought = sealed(canon.Reasoning("t", signature="c2ln", origin="anthropic"))
+        told = [
+            {"role": "user", "content": "not tidegate.1. at all"},
+            {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": thought},
+            {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAA"},
+        ]
+        sent = DIALECT.encode_request(DIALECT.read("chat", body(input=told)), UPSTREAM, output_cap=None)
+        assert json.loads(sent)["input"] == [told[0], told[2]]
+
     def test_a_cap_only_where_the_client_set_none(self) -> None:
         free = DIALECT.encode_request(DIALECT.read("chat", body()), UPSTREAM, output_cap=50)
         bound = DIALECT.read("chat", body(max_output_tokens=9))

@@ -29,6 +29,7 @@ from tidegate.dialects.fields import (
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
+from tidegate.dialects.responses.seal import without_sealed
 from tidegate.dialects.responses.usage import usage_of
 from tidegate.wire.sse import SseSplitter
 
@@ -103,7 +104,7 @@ class Responses:
         fields["model"] = Raw(_encode(upstream.name))
         if output_cap is not None and view.max_output_tokens is None:
             fields["max_output_tokens"] = Raw(b"%d" % output_cap)
-        return _encode(fields)
+        return _encode({**fields, "input": without_sealed(fields["input"])} if "input" in fields else fields)
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
         try:

@@ -29,7 +29,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.media import data_url
-from tidegate.dialects.model_rules import effort_of, takes_effort, takes_samplers
+from tidegate.dialects.model_rules import effort_of, nearest_effort, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
 from tidegate.dialects.responses.seal import FAMILY
 
@@ -100,7 +100,7 @@ def _thinking(body: Json, request: Request, upstream: UpstreamModel) -> None:
         return
     body["include"] = ["reasoning.encrypted_content"]
     reasoning: Json = {}
-    _put(reasoning, "effort", effort)
+    _put(reasoning, "effort", None if effort is None else nearest_effort(upstream.name, effort))
     _put(reasoning, "summary", _summary(request.thinking))
     if reasoning:
         body["reasoning"] = reasoning
