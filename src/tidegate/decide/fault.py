@@ -22,7 +22,16 @@ class Blame(Enum):
 _CONTEXT_CODES: Final = frozenset(
     ("context_length_exceeded", "string_above_max_length", "model_context_window_exceeded")
 )
-_QUOTA_CODES: Final = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
+_QUOTA_CODES: Final = frozenset(
+    (
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "enforced_spend_limit_reached",  # Anthropic's, with status 429: no wait mends it
+        "contract_spend_limit_reached",
+        "linked_organization_spend_limit_reached",
+    )
+)
 KEY_CODES: Final = frozenset(("API_KEY_INVALID",))
 """A key that is not known, told with status 400: Gemini does so."""
 _CREDENTIAL_STATUSES: Final = frozenset((401, 402, 403))

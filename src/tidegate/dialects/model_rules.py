@@ -13,6 +13,17 @@ _EFFORT: Final = (
 """Take `reasoning_effort`. Source: OpenAI's reasoning guide; xAI's and Mistral's API references."""
 _NO_SAMPLERS: Final = ("o1", "o3", "o4", "gpt-5", "gpt-6", "codex")
 """Reject `temperature`, `top_p` and the penalties. Source: OpenAI's reasoning guide."""
+_EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_LOW_TO_HIGH: Final = _EFFORTS[2:5]
+_TAKEN: Final[tuple[tuple[str, tuple[Effort, ...]], ...]] = (
+    ("gpt-5-codex", _LOW_TO_HIGH),
+    ("gpt-5.1-codex-max", ("none", *_EFFORTS[2:6])),
+    ("gpt-5.1", ("none", *_LOW_TO_HIGH)),
+    ("gpt-5.", ("none", *_EFFORTS[2:6])),
+    ("gpt-5", _EFFORTS[1:5]),
+    *((prefix, _LOW_TO_HIGH) for prefix in ("o1", "o3", "o4", "gpt-oss", "grok-3-mini")),
+)
+"""The efforts that a model takes, the longest name first; models that are not here take all. Source: OpenAI's guide."""
 _BUDGET_EFFORT: Final[tuple[tuple[int, Effort], ...]] = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
 
 
@@ -34,6 +45,14 @@ def effort_of(thinking: Thinking | None) -> Effort | None:
         if thinking.budget_tokens <= most:
             return effort
     return "xhigh"
+
+
+def nearest_effort(model: str, effort: Effort) -> Effort:
+    """The effort that the model takes which is nearest to what was asked; of two the higher."""
+    bare = _bare(model)
+    taken = next((efforts for prefix, efforts in _TAKEN if bare.startswith(prefix)), _EFFORTS)
+    asked = _EFFORTS.index(effort)
+    return min(reversed(taken), key=lambda one: abs(_EFFORTS.index(one) - asked))
 
 
 def _bare(model: str) -> str:

@@ -53,6 +53,9 @@ class Translation:
         request = self._client.decode_request(view)
         if request.max_output_tokens is None:
             request.max_output_tokens = output_cap
+        if upstream.max_output_tokens is not None and request.max_output_tokens is not None:
+            # A client that means another model's bound (Claude Code asks for 32000) would be refused.
+            request.max_output_tokens = min(request.max_output_tokens, upstream.max_output_tokens)
         try:
             body = self._upstream.encode_request(request, upstream)
         except UnreadableRequest as error:

@@ -142,6 +142,7 @@ def test_cost_is_exact_and_never_above_the_worst_case(a: int, b: int, c: int, ra
         ("status", 402, "", Blame.CREDENTIAL, True),
         ("status", 403, "", Blame.CREDENTIAL, True),
         ("status", 429, "insufficient_quota", Blame.CREDENTIAL, True),
+        ("status", 429, "enforced_spend_limit_reached", Blame.CREDENTIAL, True),
         ("status", 429, "", Blame.CREDENTIAL_MODEL, True),
         ("status", 404, "", Blame.TARGET, True),
         ("status", 408, "", Blame.TARGET, True),

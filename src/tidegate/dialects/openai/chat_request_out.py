@@ -29,7 +29,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.media import data_url
-from tidegate.dialects.model_rules import effort_of, takes_effort, takes_samplers
+from tidegate.dialects.model_rules import effort_of, nearest_effort, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
 
 Json = dict[str, Any]
@@ -102,7 +102,7 @@ def _thinking(body: Json, request: Request, upstream: UpstreamModel) -> None:
     if effort is None:
         return
     if takes_effort(upstream.name) or "reasoning-effort" in upstream.quirks:
-        body["reasoning_effort"] = effort
+        body["reasoning_effort"] = nearest_effort(upstream.name, effort)
     elif effort != "none":
         request.dropped.append(request.called("thinking"))
 
