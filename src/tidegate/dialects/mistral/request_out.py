@@ -38,12 +38,10 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     _put(body, "random_seed", request.seed)
     if request.stop:
         body["stop"] = request.stop
-    if request.logit_bias is not None:
-        name = request.called("logit_bias")
-        raise unsupported_field(name, f"`{name}`: Mistral has none.")
-    if request.logprobs is not None:
-        body["logprobs"] = True
-        body["top_logprobs"] = request.logprobs
+    for absent in ("logit_bias", "logprobs"):  # Mistral has no biases; the hub would not bring probabilities back
+        if getattr(request, absent) is not None:
+            name = request.called(absent)
+            raise unsupported_field(name, f"`{name}` cannot be honoured by the upstream of this model.")
     _output_format(body, request)
     _tools(body, request, naming)
     _hints(body, request, upstream)
