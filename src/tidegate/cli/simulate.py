@@ -25,8 +25,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "simulate",
         help="run a simulated provider with settable latency, errors and faults",
-        description="A simulated provider that speaks the dialects of OpenAI, Azure OpenAI, Anthropic and Gemini, all at "
-        "one address and with the same models. What it saw is at "
+        description="A simulated provider that speaks the dialects of OpenAI (Responses too), Azure OpenAI, "
+        "Anthropic and Gemini, all at one address and with the same models. What it saw is at "
         "/_sim/calls; its models can be changed at run time at /_sim/models/NAME.",
         epilog=f"Distributions: 200ms, uniform(100ms, 300ms), lognormal(300ms, 0.5). Faults: {', '.join(FAULTS)}.",
     )

@@ -1,6 +1,5 @@
 """Encodes chat completions: whole answers and streams of chunks, as OpenAI and Azure send them."""
 
-import math
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +9,7 @@ from tidegate.simulator.composition import Choice, ToolCall, generator
 from tidegate.simulator.invention import split_tokens
 from tidegate.simulator.openai.chat_request import ChatRequest
 from tidegate.simulator.openai.composition import compose_choice
+from tidegate.simulator.openai.logprobs import token_logprob
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.template import Template
 
@@ -209,20 +209,7 @@ def _call_deltas(request: ChatRequest, calls: list[ToolCall]) -> list[dict[str, 
 def _logprobs(request: ChatRequest, tokens: list[str]) -> dict[str, Any] | None:
     if request.top_logprobs is None:
         return None
-    return {"content": [_token_logprob(token, request.top_logprobs) for token in tokens], "refusal": None}
-
-
-def _token_logprob(token: str, top: int) -> dict[str, Any]:
-    chosen = {"token": token, "logprob": _likelihood(len(token)), "bytes": list(token.encode())}
-    others = [
-        {"token": alternative, "logprob": _likelihood(len(token) + rank), "bytes": list(alternative.encode())}
-        for rank, alternative in enumerate((" the", " a", " it", " of", ".") * 4, 1)
-    ]
-    return {**chosen, "top_logprobs": [chosen, *others][:top]}
-
-
-def _likelihood(rank: int) -> float:
-    return round(-math.log1p(rank) / 3, 6)
+    return {"content": [token_logprob(token, request.top_logprobs) for token in tokens], "refusal": None}
 
 
 def _tail(fields: dict[str, Any]) -> bytes:

@@ -65,7 +65,7 @@ def read_chat(fields: Fields, strict: bool) -> ChatRequest:
         parallel=(fields.get("parallel_tool_calls") is None or fields.flag("parallel_tool_calls")) and not legacy,
         json_schema=_read_format(fields, prompt),
         top_logprobs=_read_logprobs(fields),
-        service_tier=_billed_tier(fields.choice("service_tier", _TIERS, "auto") or "auto"),
+        service_tier=billed_tier(fields.choice("service_tier", _TIERS, "auto") or "auto"),
     )
 
 
@@ -263,6 +263,6 @@ def _read_logprobs(fields: Fields) -> int | None:
     return (top or 0) if wanted else None
 
 
-def _billed_tier(asked: str) -> str:
+def billed_tier(asked: str) -> str:
     """What the answer says: the tier that served the call."""
     return {"auto": "default", "fast": "priority"}.get(asked, asked)

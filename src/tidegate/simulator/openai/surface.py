@@ -24,22 +24,26 @@ from tidegate.simulator.openai.embeddings import embedding_template, read_embedd
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.moderations import moderation_template, read_moderation
 from tidegate.simulator.openai.rejection import Rejection, encode_error
+from tidegate.simulator.openai.response import count_reply, response_reply
+from tidegate.simulator.openai.response_request import read_response
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.steering import METADATA
 from tidegate.simulator.surface import Moment, Order, Refusal
 from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request, encode_headers
 
-Operation = Literal["chat", "completion", "embedding", "moderation", "models", "model"]
+Operation = Literal["chat", "completion", "embedding", "moderation", "response", "input_tokens", "models", "model"]
 
 _OPERATIONS: Final[Mapping[bytes, Operation]] = {
     b"/chat/completions": "chat",
     b"/completions": "completion",
     b"/embeddings": "embedding",
     b"/moderations": "moderation",
+    b"/responses": "response",
+    b"/responses/input_tokens": "input_tokens",
     b"/models": "models",
 }
-_DEPLOYMENT: Final = re.compile(rb"/openai/deployments/([^/]+)(/.+)")
+_DEPLOYMENT: Final = re.compile(rb"/openai/(?:deployments/([^/]+)(/.+)|responses)")
 _DEFAULT_MODERATION: Final = "omni-moderation-latest"
 
 
@@ -53,7 +57,9 @@ class Route(Struct, frozen=True):
     @property
     def task(self) -> Task:
         """Of the models that serve it."""
-        return "chat" if self.operation in ("models", "model") else self.operation
+        if self.operation in ("completion", "embedding", "moderation"):
+            return self.operation
+        return "chat"
 
 
 _FIXED: Final = {b"/v1" + path: Route(name) for path, name in _OPERATIONS.items() if name != "models"}
@@ -100,12 +106,12 @@ def _route_below(path: bytes, azure: bool) -> Route | None:
 
 def _route_deployment(path: bytes, query: bytes) -> Route | None:
     match = _DEPLOYMENT.fullmatch(path)
-    operation = None if match is None else _OPERATIONS.get(match[2])
+    operation = None if match is None else _OPERATIONS.get(match[2] or b"/responses")
     if match is None or operation is None or operation == "models":
         return None
     if not query.startswith(b"api-version=") and b"&api-version=" not in query:
         raise Rejection(404, "Resource not found")
-    return Route(operation, True, unquote(match[1].decode("latin-1")))
+    return Route(operation, True, unquote((match[1] or b"").decode("latin-1")))
 
 
 def read_key(request: Request, route: Route) -> str:
@@ -176,9 +182,23 @@ def read_steering(fields: Fields) -> str:
 
 def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) -> Order:
     """Reads the body for an operation. Raises Rejection."""
+    if route.operation in ("response", "input_tokens"):
+        return _take_response(fields, route, name, behaviour)
     order = read_order(fields, route.task, name, behaviour)
     order.build = partial(_build, order.build, route.azure)
     return order
+
+
+def _take_response(fields: Fields, route: Route, name: str, behaviour: Behaviour) -> Order:
+    if behaviour.task != "chat":
+        text = f"The requested model '{name}' is not supported with the Responses API."
+        raise Rejection(400, text, param="model", code="unsupported_model")
+    asked = read_response(fields, behaviour.strict)
+    if route.operation == "input_tokens":
+        return Order(b"", 0, 0, False, partial(count_reply, asked.prompt_tokens))
+    _check_window(asked.prompt_tokens, asked.limit, behaviour)
+    spent = asked.prompt_tokens + (asked.limit or 16)
+    return Order(asked.prompt, asked.prompt_tokens, spent, asked.stream, partial(response_reply, asked, behaviour))
 
 
 def _build(build: Callable[[Setting], Reply], azure: bool, setting: shared.Setting) -> Reply:
