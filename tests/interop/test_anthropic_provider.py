@@ -208,6 +208,16 @@ def test_a_stream_that_breaks_natively(
     assert event.usage.input > 0
 
 
+def test_its_own_count(own: Anthropic, gateway: Gateway, simulator: SimulatorThread) -> None:
+    raw = own.messages.with_raw_response.count_tokens(model=ADAPTIVE, messages=HELLO, system="Be brief.")
+    counted = raw.parse().input_tokens
+    assert "x-tidegate-estimated" not in raw.headers
+    used = own.messages.create(model=ADAPTIVE, messages=HELLO, system="Be brief.", max_tokens=1).usage
+    assert counted == used.input_tokens
+    event = last_event(gateway, lambda event: event.operation == "token_count" and event.model == ADAPTIVE)
+    assert (event.cost_nano, event.charged_nano, event.usage.total) == (0, 0, 0)
+
+
 # OpenAI's SDK, through the hub.
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic import Anthropic, AsyncAnthropic
-from anthropic.types import Message, ModelInfo
+from anthropic.types import Message, MessageTokensCount, ModelInfo
 from pydantic import BaseModel
 from tests.support.dialect_gateway import dialect_gateway, last_event
 from tests.support.gateway import Gateway
@@ -184,6 +184,21 @@ def test_models(client: Anthropic, gateway: Gateway) -> None:
     request = urllib.request.Request(gateway.url + "/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer)["object"] == "list"
+
+
+def test_a_count_is_estimated_and_free(client: Anthropic, gateway: Gateway, simulator: SimulatorThread) -> None:
+    image: Any = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo=" * 1000}
+    content: Any = [{"type": "text", "text": "tide " * 400}, {"type": "image", "source": image}]
+    counted = client.messages.with_raw_response.count_tokens(
+        model="gpt-4.1", system="Be brief.", messages=[{"role": "user", "content": content}], tools=TOOLS
+    )
+    assert counted.headers["x-tidegate-estimated"] == "true"
+    assert 500 < read_strictly(MessageTokensCount, counted.text()).input_tokens < 3000  # type: ignore[type-var]
+    assert simulator.calls() == []
+    event = last_event(gateway, lambda event: event.operation == "token_count")
+    assert (event.status, event.outcome, event.cost_nano, event.charged_nano) == (200, "ok", 0, 0)
+    with pytest.raises(anthropic.NotFoundError):
+        client.messages.count_tokens(model="no-such-model", messages=HELLO)
 
 
 # Errors.

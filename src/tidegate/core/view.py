@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Operation = Literal["chat", "completion", "embedding", "moderation", "inference", "description"]
+Operation = Literal["chat", "completion", "embedding", "moderation", "inference", "description", "token_count"]
 
-FREE: frozenset[Operation] = frozenset(("description",))
+FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""
 METHODS: dict[Operation, bytes] = {"description": b"GET"}
 """The HTTP method of operations that are no POST."""

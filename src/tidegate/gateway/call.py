@@ -16,6 +16,7 @@ from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
+from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Answer, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
@@ -344,6 +345,9 @@ class Call:
     def _give_up(self) -> None:
         """No candidate is left. What the last upstream said goes to the client, if it said anything."""
         if self._fault is None:
+            if self._unhonoured is not None and self._view.operation == "token_count":
+                self._estimate(self._unhonoured)
+                return
             self._fail(self._unhonoured or no_target_problem(self._view.model, self._record.candidates))
             return
         fault, candidate, native = self._fault
@@ -357,6 +361,16 @@ class Call:
         kind = header_value(fault.headers, b"content-type").decode("latin-1") or "application/json"
         head = self._head(candidate, f"content-type: {kind}\r\n").encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
+
+    def _estimate(self, problem: Problem) -> None:
+        """No upstream of this model counts tokens for such a client."""
+        dialect = self._record.dialect
+        if not isinstance(dialect, CountsTokens):
+            self._fail(problem)
+            return
+        self._end(End(200, "ok", reason="estimated: " + problem.message, usage=_NOTHING_USED))
+        head = self._head(None, _JSON + "x-tidegate-estimated: true\r\n")
+        self._exchange.respond(200, head.encode(), dialect.encode_count(estimated_tokens(self._view)))
 
     def _fail(self, problem: Problem, code: str = "") -> None:
         """`code` for the records, where the problem's own is an upstream's word."""

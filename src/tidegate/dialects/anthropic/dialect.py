@@ -1,4 +1,4 @@
-"""Anthropic's Messages dialect: messages.
+"""Anthropic's Messages dialect: messages, the count of their tokens, models.
 
 Source: the types of the official `anthropic` SDK, and https://platform.claude.com/docs/en/api/messages.
 Bodies are read at their top level only and re-emitted, each value's bytes untouched: unknown fields, cache markers and
@@ -28,7 +28,7 @@ from tidegate.wire.sse import SseSplitter
 
 API_VERSION: Final = b"2023-06-01"
 """Of translated calls. The next one takes no samplers, so it is never chosen for a client that did not ask for it."""
-PATH: Final = "/messages"
+PATHS: Final[Mapping[Operation, str]] = {"chat": "/messages", "token_count": "/messages/count_tokens"}
 SSE_HEAD: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 
 _AFFINITY_BYTES: Final = 1_024
@@ -47,7 +47,7 @@ class Anthropic:
     name: str = "anthropic"
     family: str = "anthropic"
     chat: ChatCodec | None = AnthropicMessages()
-    client_paths: Mapping[bytes, Operation] = {b"/v1/messages": "chat"}
+    client_paths: Mapping[bytes, Operation] = {b"/v1" + path.encode(): operation for operation, path in PATHS.items()}
     prefix: bytes = b"/anthropic"
     matches_paths: bool = False
     telling_headers: tuple[bytes, ...] = (b"anthropic-version",)
@@ -70,12 +70,12 @@ class Anthropic:
             dialect=self.name,
             operation=operation,
             model=model,
-            stream=read_boolean(fields, "stream"),
+            stream=operation == "chat" and read_boolean(fields, "stream"),
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + _distant_tokens(messages),
-            max_output_tokens=_max_output(fields),
+            max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
         )
 
@@ -83,7 +83,7 @@ class Anthropic:
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
         root = base_path if base_path.endswith("/v1") else base_path + "/v1"
-        return root + PATH
+        return root + PATHS[operation]
 
     def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
         return b"x-api-key", api_key.encode()
@@ -104,6 +104,8 @@ class Anthropic:
             fields = _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        if operation == "token_count":
+            return Answer(fields, Usage(source="reported"))
         usage = fields.get("usage")
         return Answer(fields, Usage() if usage is None else usage_of(usage))
 
@@ -123,6 +125,9 @@ class Anthropic:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
+
+    def encode_count(self, tokens: int) -> bytes:
+        return _encode({"input_tokens": tokens})
 
     def model_page(self, models: Sequence[ListedModel]) -> dict[str, object]:
         entries = [self.model_entry(one) for one in models]
