@@ -81,8 +81,9 @@ def sse_event(data: bytes, name: bytes = b"") -> bytes:
 
 def _field(event: bytes, name: bytes) -> bytes:
     values: list[bytes] = []
-    for line in _LINE.split(event):
-        field, separator, value = line.partition(b":")
-        if field == name:
-            values.append(value.removeprefix(b" ") if separator else b"")
-    return b"\n".join(values)
+    for line in event.split(b"\n") if b"\r" not in event else _LINE.split(event):
+        if line.startswith(name):
+            field, separator, value = line.partition(b":")
+            if field == name:
+                values.append(value.removeprefix(b" ") if separator else b"")
+    return values[0] if len(values) == 1 else b"\n".join(values)
