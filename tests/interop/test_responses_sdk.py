@@ -4,6 +4,7 @@ The native provider is another gateway: what it serves is what the first one tra
 """
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -174,7 +175,7 @@ def test_a_provider_that_serves_it_is_called_in_it(gateways: dict[str, Gateway],
         ({"model": "no-such-model"}, openai.NotFoundError, "model_not_found", "model"),
         ({"temperature": "hot"}, openai.BadRequestError, "invalid_request", "temperature"),
         ({"tools": [{"type": "web_search"}]}, openai.BadRequestError, "unsupported_field", "tools"),
-        ({"previous_response_id": "resp_1"}, openai.BadRequestError, "unsupported_field", "previous_response_id"),
+        ({"previous_response_id": "resp_x"}, openai.BadRequestError, "unsupported_field", "previous_response_id"),
         ({"background": True}, openai.BadRequestError, "unsupported_field", "background"),
     ],
 )
@@ -185,6 +186,40 @@ def test_refusals_are_the_sdks_own(
     with pytest.raises(kind) as caught:
         client.responses.create(**{"model": "gpt-4.1", "input": ASKED, "stream": stream, **options})
     assert (caught.value.code, caught.value.param) == (code, field)
+
+
+def test_going_on_from_a_response(client: OpenAI, way: Way) -> None:
+    first = client.responses.create(model="gpt-4.1", input="What is the weather in Kōbe?", tools=[WEATHER])
+    (call,) = first.output
+    assert call.type == "function_call"
+    result: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "14 °C"}
+    options: Any = {"model": "gpt-4.1", "tools": [WEATHER]}
+    second = client.responses.create(input=[result], previous_response_id=first.id, **options)
+    assert second.output_text
+    assert second.previous_response_id == first.id
+    assert len(json.loads(way.simulator.calls()[-1].body)["messages"]) == 3
+    with client.responses.stream(input="And then?", previous_response_id=second.id, **options) as stream:
+        third = stream.get_final_response()
+    assert len(json.loads(way.simulator.calls()[-1].body)["messages"]) == 5
+    assert third.previous_response_id == second.id
+
+
+def test_asking_for_a_response_again(gateways: dict[str, Gateway]) -> None:
+    with OpenAI(base_url=f"{gateways['hub'].url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        told = client.responses.create(model="gpt-4.1", input=[{"role": "user", "content": ASKED}])
+        assert client.responses.retrieve(told.id) == told
+        (item,) = client.responses.input_items.list(told.id, order="asc")
+        assert item.to_dict()["content"] == [{"type": "input_text", "text": ASKED}]
+        client.responses.delete(told.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(told.id)
+        private = client.responses.create(model="gpt-4.1", input=ASKED, store=False)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(private.id)
+        with pytest.raises(openai.BadRequestError):
+            client.responses.create(model="gpt-4.1", input="x", previous_response_id=private.id)
+        with pytest.raises(openai.AuthenticationError):
+            client.with_options(api_key="sk-wrong").responses.retrieve(told.id)
 
 
 def test_a_wrong_key(way: Way) -> None:

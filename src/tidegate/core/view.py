@@ -57,6 +57,10 @@ class View(Struct):
     """The call's, for answers whose upstream gave none."""
     time_ns: int = 0
     """When the call arrived, wall time."""
+    previous: str = ""
+    """The name of the earlier answer that this call goes on from, in dialects whose servers keep answers."""
+    kept: bytes = b""
+    """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
     dropped: tuple[str, ...] = ()
     """Hints that the attempt under way does without, by the client's names."""
     renamed_tools: dict[str, str] = {}

@@ -19,6 +19,8 @@ from tidegate.gateway.call import begin
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
+from tidegate.gateway.kept_responses import PATH as KEPT_PATH
+from tidegate.gateway.kept_responses import ask_again
 from tidegate.gateway.runtime import Runtime
 from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
@@ -123,8 +125,22 @@ class GatewayApp:
             exchange.respond(200, _JSON, b"")  # Claude Code asks this before its first call
         elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):
             self._models(exchange)
+        elif request.method in (b"GET", b"HEAD", b"DELETE") and KEPT_PATH.fullmatch(path):
+            self._kept(exchange)
         else:
             self._refuse(exchange, _unknown_path(request))
+
+    def _kept(self, exchange: Exchange) -> None:
+        request = exchange.request
+        identified = self._identified(request)
+        if isinstance(identified, Problem):
+            self._refuse(exchange, identified)
+            return
+        told = ask_again(self._runtime.answers, identified[1].name, request)
+        if isinstance(told, Problem):
+            self._refuse(exchange, told)
+        else:
+            exchange.respond(200, self._head(request), told)
 
     def _health(self, exchange: Exchange) -> None:
         question, said = _HEALTH[exchange.request.path]

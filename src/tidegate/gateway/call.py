@@ -38,6 +38,7 @@ from tidegate.gateway.headers import (
     upstream_headers,
     utilisation,
 )
+from tidegate.gateway.kept_responses import go_on, keep
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.upstreams import signature
@@ -158,6 +159,7 @@ class Call:
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, _JSON)}x-tidegate-cost-usd: {told}\r\n"
         body = attempt.relay.encode_answer(answer, self._view)
+        self._keep()
         self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
 
     def committed(self, attempt: StreamAttempt) -> Exchange:
@@ -171,10 +173,15 @@ class Call:
         if problem is None:
             self._succeeded(attempt)
             self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
+            self._keep()
             return
         self._over(attempt, "cut", detail)
         self._runtime.health.failed(attempt.candidate.health, self._route.spec.routing.breaker)
         self._end(End(200, "cut", code=problem.code, reason=detail, usage=usage, candidate=attempt.candidate))
+
+    def _keep(self) -> None:
+        if self._view.kept:
+            keep(self._runtime.answers, self._record.consumer.name, self._view)
 
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
@@ -412,6 +419,8 @@ def begin(
         _refuse(runtime, exchange, record, None, error.problem)
         return
     view.id, view.time_ns = record.id, record.time_ns
+    if view.previous:
+        go_on(runtime.answers, consumer.name, view)
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
     admission = admit(view, consumer, runtime.compiled, region)
     if isinstance(admission, Problem):

@@ -12,6 +12,7 @@ from tidegate.gateway.ids import CallIds
 from tidegate.gateway.metrics import Metrics, Sample
 from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
+from tidegate.state.answers import KeptAnswers
 from tidegate.state.health import Health
 from tidegate.state.memory import MemoryState
 
@@ -46,6 +47,7 @@ class Runtime:
         self.access_log = access_log
         self.rng = rng
         self.ids = CallIds()
+        self.answers = KeptAnswers(clock)
         self._turns: dict[str, int] = {}
         self.ready = False
         """`/readyz`: a snapshot is loaded and the worker is not draining."""

@@ -427,7 +427,7 @@ REQUESTS = st.builds(
     parallel_tool_calls=st.none() | st.booleans(),
     max_output_tokens=st.none() | st.integers(1, 9000),
     verbosity=st.none() | st.just("low"),
-    thinking=st.none() | st.builds(canon.Thinking, effort=st.sampled_from(["none", "low", "max"])),
+    thinking=st.none() | st.builds(canon.Thinking, effort=st.sampled_from(["low", "medium", "high"])),
     output_format=st.none() | st.just(canon.OutputFormat("json_schema", "n", msgspec.Raw(b'{"type":"object"}'), True)),
     service_tier=st.none() | st.just("flex"),
     prompt_cache_key=st.none() | TEXTS,

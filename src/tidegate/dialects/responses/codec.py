@@ -6,6 +6,7 @@ from tidegate.core.view import View
 from tidegate.dialects.canon import Answer, Request
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.responses.answer_in import decode_answer
+from tidegate.dialects.responses.conversation import may_be_kept
 from tidegate.dialects.responses.decoder import ResponseDecoder
 from tidegate.dialects.responses.encoder import ResponseEncoder
 from tidegate.dialects.responses.request_in import decode_request
@@ -28,7 +29,9 @@ class ResponsesChat:
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         names = Names(answer.id, view)
         output = msgspec.json.encode(output_items(answer.items, names, answer.finish))
-        return Shell(view, names).ended(output, answer.finish, answer.usage, answer.service_tier)
+        body = Shell(view, names).ended(output, answer.finish, answer.usage, answer.service_tier)
+        view.kept = body if may_be_kept(view) else b""
+        return body
 
     def event_decoder(self) -> ResponseDecoder:
         return ResponseDecoder()

@@ -85,6 +85,7 @@ class Responses:
             max_output_tokens=read_count(fields, "max_output_tokens"),
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
+            previous=_previous(fields),
         )
 
     def upstream_path(
@@ -130,6 +131,11 @@ class Responses:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
+
+
+def _previous(fields: dict[str, Raw]) -> str:
+    raw = fields.get("previous_response_id")
+    return "" if raw is None or present(raw) is None else read_string(fields, "previous_response_id")
 
 
 class AzureResponses(Responses):

@@ -33,6 +33,7 @@ from tidegate.dialects.canon import (
     UsageTold,
 )
 from tidegate.dialects.dialect import UnreadableAnswer
+from tidegate.dialects.responses.conversation import may_be_kept
 from tidegate.dialects.responses.faults import error_event
 from tidegate.dialects.responses.response import (
     Json,
@@ -133,6 +134,7 @@ class ResponseEncoder:
         cut = self._status() == "incomplete"
         shell = self._begun()
         response = shell.ended(self._whole_output(), self._finish, self._usage, self._tier)
+        self._view.kept = response if may_be_kept(self._view) else b""
         return out + self._event("response.incomplete" if cut else "response.completed", {"response": Raw(response)})
 
     def problem(self, problem: Problem) -> bytes:

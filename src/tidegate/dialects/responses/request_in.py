@@ -129,7 +129,10 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
         if name in _MAPPED or present(raw) is None:
             continue
         if name in _STATEFUL:
-            message = f"`{name}`: the upstream of this model keeps no state. Send the whole conversation as `input`."
+            message = (
+                f"`{name}`: the gateway keeps nothing of this name (any more), and the upstream of this model keeps no "
+                "state. Send the whole conversation as `input`."
+            )
             raise unsupported_field(name, message)
         if name not in _HINTS:
             raise unsupported_field(name, f"`{name}` cannot be honoured by the upstream of this model. Leave it out.")
@@ -141,8 +144,6 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
     _check_include(body.include or [])
     if body.truncation == "auto":
         dropped.append("truncation")
-    if body.store:
-        dropped.append("store")
     user = body.safety_identifier or body.user
     return Request(
         items=_items(body),

@@ -83,6 +83,8 @@ class Shell:
             asked = view.fields.get(name)
             fixed[name] = default if asked is None or present(asked) is None else asked
         fixed["tools"] = _tools(view)
+        if view.previous:
+            fixed["previous_response_id"] = view.previous
         # What the client wrote may be laid out over lines; an event is one line. Inside JSON strings no line can end.
         self._fixed = _encode(fixed)[:-1].replace(b"\n", b" ").replace(b"\r", b" ")
 

@@ -1,0 +1,99 @@
+"""Going on from an earlier response: what was asked and said then comes before what is asked now.
+
+Source: `openai.types.responses.response_create_params` (`previous_response_id`, `store`), `response_item_list` of the SDK.
+"""
+
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tidegate.core.view import View
+from tidegate.dialects.fields import present
+
+_IMAGE_TOKENS: Final = 3_000
+
+_encode = msgspec.json.encode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_any = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+class _Response(Struct):
+    output: list[Raw]
+    id: str = ""
+
+
+_decode_response = msgspec.json.Decoder(_Response).decode
+
+
+def may_be_kept(view: View) -> bool:
+    """Unless the client says `store: false`."""
+    store = view.fields.get("store")
+    return store is None or bytes(store) != b"false"
+
+
+def asked_items(view: View) -> bytes:
+    """The request's `input` as a JSON list of items."""
+    raw = view.fields.get("input")
+    if raw is None or present(raw) is None:
+        return b"[]"
+    if bytes(memoryview(raw)[:1]) == b'"':
+        return b'[{"type":"message","role":"user","content":[{"type":"input_text","text":' + bytes(raw) + b"}]}]"
+    return bytes(raw)
+
+
+def response_id(body: bytes) -> str:
+    return _decode_response(body).id
+
+
+def resume(view: View, asked: bytes, body: bytes) -> None:
+    """Puts an earlier turn (`asked`, and the response `body`) before the request's own input.
+
+    Estimates grow with it. An `input` that cannot be read is left for its reader to refuse.
+    """
+    try:
+        items = [*_decode_list(asked), *_decode_response(body).output, *_decode_list(asked_items(view))]
+    except msgspec.DecodeError:
+        return
+    whole = _encode(items)
+    before = len(view.fields.get("input", b""))
+    view.fields["input"] = Raw(whole)
+    del view.fields["previous_response_id"]
+    grown = max(0, len(whole) - before)
+    view.body_bytes += grown
+    view.estimated_input_tokens += grown >> 2
+    view.worst_input_tokens += grown + asked.count(b'"input_image"') * _IMAGE_TOKENS
+
+
+def input_list(body: bytes, asked: bytes, *, after: str, limit: int, newest_first: bool) -> bytes:
+    """The answer of `GET /v1/responses/{id}/input_items`. Items that came without an id get one by their place."""
+    stem = response_id(body).removeprefix("resp_")
+    items = [_listed(one, f"{stem}_in_{place}") for place, one in enumerate(_decode_any(asked))]
+    if newest_first:
+        items.reverse()
+    places = [place for place, one in enumerate(items) if one["id"] == after]
+    start = places[0] + 1 if places else 0
+    page = items[start : start + limit]
+    told: dict[str, Any] = {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else "",
+        "last_id": page[-1]["id"] if page else "",
+        "has_more": start + limit < len(items),
+    }
+    return _encode(told)
+
+
+def _listed(item: dict[str, Any], stem: str) -> dict[str, Any]:
+    """A message in the short form is told in the long one."""
+    kind = item.get("type") or "message"
+    told = {**item, "type": kind, "id": item.get("id") or f"{'msg' if kind == 'message' else 'item'}_{stem}"}
+    if kind != "message":
+        return told
+    told.setdefault("status", "completed")
+    content = cast(object, told.get("content"))
+    if isinstance(content, str):
+        said = told.get("role") == "assistant"
+        part: dict[str, Any] = {"type": "output_text" if said else "input_text", "text": content}
+        told["content"] = [{**part, "annotations": []} if said else part]
+    return told

@@ -1,0 +1,61 @@
+"""Responses that the gateway keeps where the upstream keeps none: going on from one, and asking for it again.
+
+They are kept in this worker's memory. A name that is not here may be the upstream's own: natively it passes.
+"""
+
+import re
+from typing import Final
+from urllib.parse import parse_qs, unquote_to_bytes
+
+import msgspec
+
+from tidegate.core.problem import Problem
+from tidegate.core.view import View
+from tidegate.dialects.responses import conversation
+from tidegate.state.answers import KeptAnswer, KeptAnswers
+from tidegate.wire.message import Request
+
+PATH: Final = re.compile(rb"(?:/openai)?/v1/responses/([^/]+)(/input_items)?")
+_MOST_ITEMS: Final = 100
+
+
+def go_on(kept: KeptAnswers, owner: str, view: View) -> None:
+    """Puts the earlier turn before the request's own input, if it is here."""
+    found = kept.find(owner, view.previous)
+    if found is not None:
+        conversation.resume(view, found.asked, found.body)
+
+
+def keep(kept: KeptAnswers, owner: str, view: View) -> None:
+    """Keeps `view.kept`, the answer that a client's encoder put there."""
+    name = conversation.response_id(view.kept)
+    kept.keep(owner, name, KeptAnswer(view.kept, conversation.asked_items(view)))
+
+
+def ask_again(kept: KeptAnswers, owner: str, request: Request) -> bytes | Problem:
+    """GET and DELETE of a path that matches `PATH`: the body of the answer, or why there is none."""
+    asked = PATH.fullmatch(request.path)
+    assert asked is not None  # noqa: S101 - the caller has matched it
+    name = unquote_to_bytes(asked[1]).decode(errors="replace")
+    items = asked[2] is not None
+    query = parse_qs(request.query.decode("latin-1"))
+    if request.method not in (b"GET", b"HEAD") and (request.method != b"DELETE" or items):
+        return Problem(status=405, code="invalid_request", message="This path takes GET; a response itself DELETE too.")
+    if query.get("stream", [""])[-1] == "true":
+        message = "`stream`: a response that is kept is given whole. Leave it out."
+        return Problem(status=400, code="unsupported_field", message=message, field="stream")
+    found = kept.find(owner, name)
+    if found is None:
+        message = f"No response `{name[:100]}` is kept for this key. Responses of providers' own are not served here."
+        return Problem(status=404, code="not_found", message=message)
+    if request.method == b"DELETE":
+        kept.drop(owner, name)
+        return msgspec.json.encode({"id": name, "object": "response", "deleted": True})
+    if not items:
+        return found.body
+    limit = query.get("limit", ["20"])[-1]
+    if not limit.isdecimal() or not 0 < int(limit[:9]) <= _MOST_ITEMS:
+        message = f"`limit` must be a whole number from 1 to {_MOST_ITEMS}."
+        return Problem(status=400, code="invalid_request", message=message, field="limit")
+    after, order = query.get("after", [""])[-1], query.get("order", ["desc"])[-1]
+    return conversation.input_list(found.body, found.asked, after=after, limit=int(limit), newest_first=order != "asc")
