@@ -30,11 +30,14 @@ _QUOTA_CODES: Final = frozenset(
         "enforced_spend_limit_reached",  # Anthropic's, with status 429: no wait mends it
         "contract_spend_limit_reached",
         "linked_organization_spend_limit_reached",
+        "ServiceQuotaExceededException",  # Bedrock's, with status 400
     )
 )
 KEY_CODES: Final = frozenset(("API_KEY_INVALID",))
 """A key that is not known, told with status 400: Gemini does so."""
 _CREDENTIAL_STATUSES: Final = frozenset((401, 402, 403))
+_ACCESS_CODES: Final = frozenset(("AccessDeniedException",))
+"""Bedrock's, with status 403, mostly of an account that has not been given this one model: its others are not at fault."""
 _TARGET_STATUSES: Final = frozenset((404, 408, 409, 424))
 """A 404 is the configuration's model name, not the client's: the client asked for ours."""
 
@@ -55,6 +58,8 @@ def blame_of(kind: str, status: int, code: str) -> Blame:
         return Blame.CONTEXT_LENGTH if code in _CONTEXT_CODES else Blame.TARGET
     if code in _CONTEXT_CODES:
         return Blame.CONTEXT_LENGTH
+    if code in _ACCESS_CODES:
+        return Blame.TARGET
     if status in _CREDENTIAL_STATUSES or code in _QUOTA_CODES or code in KEY_CODES:
         return Blame.CREDENTIAL
     if status == 429:
