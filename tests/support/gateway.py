@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_ADDRESSES = re.compile(r"gateway http://(?P<gateway>\S+?), admin http://(?P<admin>\S+?)[,\s]")
+_ADDRESSES = re.compile(r"gateway https?://(?P<gateway>\S+?), admin http://(?P<admin>\S+?)[,\s]")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 60.0
 

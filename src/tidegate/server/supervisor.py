@@ -83,8 +83,9 @@ class _Supervisor:
         snapshot = read_snapshot(self._options.snapshot_file)
         self._start("worker")
         self._start("control")
+        scheme = "http" if snapshot.server.tls_cert_file is None else "https"
         _say(
-            f"tidegate {__version__}: gateway http://{address_of(self._gateway)}, "
+            f"tidegate {__version__}: gateway {scheme}://{address_of(self._gateway)}, "
             f"admin http://{address_of(self._admin)}, configuration {snapshot.version[:12]} "
             f"({len(snapshot.models)} models, {len(snapshot.consumers)} consumers), data in {self._options.data_dir}"
         )
