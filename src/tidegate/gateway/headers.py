@@ -55,7 +55,7 @@ def passed_back(headers: Headers) -> bytes:
     for name, value in headers:
         if name in _FROM_UPSTREAM:
             passing.append((name, value))
-        elif name in (b"x-request-id", b"request-id"):
+        elif name in (b"x-request-id", b"request-id", b"x-amzn-requestid"):
             passing.append((b"x-tidegate-upstream-request-id", value))
     return encode_headers(passing) if passing else b""
 

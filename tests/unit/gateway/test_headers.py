@@ -77,6 +77,9 @@ def test_of_the_upstreams_headers_only_a_few_come_back() -> None:
         b"x-tidegate-upstream-request-id: req_1\r\nretry-after: 3\r\nx-should-retry: false\r\n"
     )
     assert passed_back(headers[:6]) == b""
+    assert passed_back([(b"x-amzn-requestid", b"r"), (b"x-amzn-errortype", b"Odd")]) == (
+        b"x-tidegate-upstream-request-id: r\r\nx-amzn-errortype: Odd\r\n"
+    )
 
 
 class Facts:

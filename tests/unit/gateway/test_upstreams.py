@@ -1,0 +1,90 @@
+"""Credentials: what each request carries, and which of them outlive a reload."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from tests.support.bedrock import KEY_ID, REGION, SECRET, TOKEN, unproven
+
+from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, ServerSpec, Snapshot, Timeouts
+from tidegate.dialects.registry import DIALECTS
+from tidegate.gateway.upstreams import Credential, SecretMissing, Upstreams, signature
+from tidegate.wire.client import Resolver
+
+NOW_NS = 1_763_683_200 * 10**9
+SIGNING = CredentialSpec(
+    id="0",
+    api_key=None,
+    access_key_id=SecretRef(value=KEY_ID),
+    secret_access_key=SecretRef(env="AWS_SECRET"),
+    session_token=SecretRef(value=TOKEN),
+)
+
+
+def snapshot(*credentials: CredentialSpec, dialect: str = "bedrock", region: str | None = REGION) -> Snapshot:
+    provider = ProviderSpec(
+        name="p",
+        dialect=dialect,
+        base_url="http://127.0.0.1:1",
+        credentials=credentials,
+        region=region,
+        timeouts=Timeouts(),
+    )
+    return Snapshot(version="v", providers=(provider,), models=(), consumers=(), keys=(), server=ServerSpec())
+
+
+@pytest.fixture
+def upstreams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstreams]:
+    monkeypatch.setenv("AWS_SECRET", SECRET)
+    loop = asyncio.new_event_loop()
+    yield Upstreams(loop, Resolver(loop))
+    loop.close()
+
+
+def head_of(credential: Credential) -> bytes:
+    return credential.head(DIALECTS["bedrock"], "chat", "eu.anthropic.claude-v1:0", True)
+
+
+def headers_of(block: bytes) -> dict[str, str]:
+    lines = block.decode().split("\r\n")
+    return {name: value for name, _, value in (line.partition(": ") for line in lines) if value}
+
+
+def test_a_signature_that_botocore_would_make(upstreams: Upstreams) -> None:
+    credential = upstreams.prepare(snapshot(SIGNING)).credential("p", "0")
+    assert credential.signer is not None
+    head, body = head_of(credential), b'{"messages":[]}'
+    line, _, fixed = head.partition(b"\r\n")
+    assert line == b"POST /model/eu.anthropic.claude-v1%3A0/converse-stream HTTP/1.1"
+    assert b"authorization" not in head
+    assert SECRET.encode() not in head
+    headers = headers_of(fixed + signature(credential.signer, head, body, NOW_NS))
+    path = line.split(b" ")[1].decode()
+    assert unproven(path, headers, body) == ""
+    assert unproven(path, headers, body + b" ") == "the signature does not match"
+    assert headers["x-amz-date"] == "20251121T000000Z"
+
+
+def test_a_bearer_key_is_a_header_that_never_changes(upstreams: Upstreams) -> None:
+    key = CredentialSpec(id="0", api_key=SecretRef(value="bedrock-key"))
+    credential = upstreams.prepare(snapshot(key, region=None)).credential("p", "0")
+    assert credential.signer is None
+    assert b"authorization: Bearer bedrock-key\r\n" in head_of(credential)
+
+
+def test_a_secret_that_changed_makes_another_credential(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = upstreams.prepare(snapshot(SIGNING))
+    same = first.prepare(snapshot(SIGNING))
+    assert same.credential("p", "0") is first.credential("p", "0")
+    monkeypatch.setenv("AWS_SECRET", "another")
+    assert same.prepare(snapshot(SIGNING)).credential("p", "0") is not first.credential("p", "0")
+    monkeypatch.delenv("AWS_SECRET")
+    with pytest.raises(SecretMissing, match="AWS_SECRET"):
+        first.prepare(snapshot(SIGNING))
+
+
+def test_a_dialect_that_signs_nothing_gets_no_signer(upstreams: Upstreams) -> None:
+    """The rules of the configuration refuse it; a snapshot made otherwise sends the key nowhere."""
+    credential = upstreams.prepare(snapshot(SIGNING, dialect="openai")).credential("p", "0")
+    assert credential.signer is None
+    assert KEY_ID.encode() not in credential.head(DIALECTS["openai"], "chat", "m", False)
