@@ -118,7 +118,9 @@ class Simulator:
         if outcome is not None:
             raise Rejection.of_status(*read_outcome("keys", outcome))
         if self.profile.require_key and not key:
-            raise surface.no_key(route)
+            missing = surface.no_key(route)
+            if missing is not None:
+                raise missing
 
     # Models.
 

@@ -16,7 +16,7 @@ from tidegate.simulator.spread import Spread
 
 _T = TypeVar("_T")
 
-Task = Literal["chat", "completion", "embedding", "moderation"]
+Task = Literal["chat", "completion", "embedding", "moderation", "rerank"]
 
 Fault = Literal[
     "stall-before-head",
@@ -149,6 +149,11 @@ def default_models() -> dict[str, Behaviour]:
         "text-embedding-3-small": Behaviour(task="embedding", context_window=8_192),
         "text-embedding-3-large": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
         "gemini-embedding-001": Behaviour(task="embedding", context_window=2_048, dimensions=3072),
+        "llama3.2": Behaviour(owned_by="library"),
+        "nomic-embed-text": Behaviour(task="embedding", context_window=8_192, dimensions=768),
+        "command-a-03-2025": Behaviour(context_window=256_000, max_output_tokens=8_192),
+        "embed-v4.0": Behaviour(task="embedding", context_window=128_000, dimensions=1536),
+        "rerank-v3.5": Behaviour(task="rerank", context_window=4_096),
         "omni-moderation-latest": Behaviour(task="moderation", context_window=32_768),
     }
 

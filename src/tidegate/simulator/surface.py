@@ -82,8 +82,8 @@ class Surface(Protocol):
         """The credential; "" if there is none."""
         ...
 
-    def no_key(self, route: Any) -> Rejection:
-        """A call without a credential."""
+    def no_key(self, route: Any) -> Rejection | None:
+        """A call without a credential, where the profile requires one; None if this dialect knows no credentials."""
         ...
 
     def read_body(self, request: Request) -> Fields:

@@ -4,6 +4,7 @@ Knows framing, not what the answers mean.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -123,12 +124,18 @@ ID: Final = "\uf8ffid\uf8ff"
 """In a Mould's texts: where the answer's id comes."""
 DATE: Final = "\uf8ffdate\uf8ff"
 """In a Mould's fields, as a value of its own: the date in seconds."""
+TIME: Final = "\uf8fftime\uf8ff"
+"""In a Mould's texts: where the date comes as RFC 3339 has it."""
+_TIME: Final = TIME.encode()
 _ID: Final = ID.encode()
 _DATE: Final = f'"{DATE}"'.encode()
 
 
 class Mould:
-    """One answer with its id and date anywhere (`ID`, `DATE`): `pieces` are the whole, or a stream's framed events."""
+    """One answer with its id and date anywhere (`ID`, `DATE`, `TIME`).
+
+    `pieces` are the whole, or a stream's framed events.
+    """
 
     __slots__ = (
         "_filled",
@@ -156,7 +163,9 @@ class Mould:
         self.model = model
         self.stream = stream
         self._pieces = list(pieces)
-        self._filled = [index for index, piece in enumerate(self._pieces) if _ID in piece or _DATE in piece]
+        self._filled = [
+            index for index, piece in enumerate(self._pieces) if any(mark in piece for mark in (_ID, _DATE, _TIME))
+        ]
         self.flaws = flaws
         self.repeated = repeated
         self.prompt_tokens = 0
@@ -173,6 +182,7 @@ class Mould:
         """A stream's pieces."""
         pieces = self._pieces.copy()
         name, date = answer_id.encode(), b"%d" % created
+        written = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
         for index in self._filled:
-            pieces[index] = pieces[index].replace(_ID, name).replace(_DATE, date)
+            pieces[index] = pieces[index].replace(_ID, name).replace(_DATE, date).replace(_TIME, written)
         return pieces

@@ -7,9 +7,9 @@ import msgspec
 from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.composition import Choice, ToolCall, generator
 from tidegate.simulator.invention import split_tokens
+from tidegate.simulator.logprobs import token_logprob
 from tidegate.simulator.openai.chat_request import ChatRequest
 from tidegate.simulator.openai.composition import compose_choice
-from tidegate.simulator.openai.logprobs import token_logprob
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.template import Template
 

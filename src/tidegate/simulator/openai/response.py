@@ -7,7 +7,7 @@ import msgspec
 from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.composition import Choice, compose, generator
 from tidegate.simulator.invention import split_tokens
-from tidegate.simulator.openai.logprobs import token_logprob
+from tidegate.simulator.logprobs import token_logprob
 from tidegate.simulator.openai.response_items import DIALECT
 from tidegate.simulator.openai.response_request import ResponseRequest
 from tidegate.simulator.setting import Setting

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.simulator import setting as shared
-from tidegate.simulator.behaviour import Behaviour, Task
+from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.model_state import ModelState
 from tidegate.simulator.openai.chat import chat_template
 from tidegate.simulator.openai.chat_request import read_chat
@@ -33,6 +33,8 @@ from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request, encode_headers
 
 Operation = Literal["chat", "completion", "embedding", "moderation", "response", "input_tokens", "models", "model"]
+
+_Task = Literal["chat", "completion", "embedding", "moderation"]
 
 _OPERATIONS: Final[Mapping[bytes, Operation]] = {
     b"/chat/completions": "chat",
@@ -55,7 +57,7 @@ class Route(Struct, frozen=True):
     name: str = ""
 
     @property
-    def task(self) -> Task:
+    def task(self) -> _Task:
         """Of the models that serve it."""
         if self.operation in ("completion", "embedding", "moderation"):
             return self.operation
@@ -213,7 +215,7 @@ def _build(build: Callable[[Setting], Reply], azure: bool, setting: shared.Setti
     )
 
 
-def read_order(fields: Fields, operation: Task, name: str, behaviour: Behaviour) -> Order:
+def read_order(fields: Fields, operation: _Task, name: str, behaviour: Behaviour) -> Order:
     """As `take_order`, for no route in particular. Raises Rejection."""
     if behaviour.task != operation:
         raise _wrong_endpoint(operation, name)
@@ -257,7 +259,7 @@ def _check_window(prompt_tokens: int, limit: int | None, behaviour: Behaviour) -
         raise Rejection(400, text, param="messages", code="context_length_exceeded")
 
 
-def _wrong_endpoint(operation: Task, name: str) -> Rejection:
+def _wrong_endpoint(operation: _Task, name: str) -> Rejection:
     if operation == "chat":
         text = (
             "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use "
