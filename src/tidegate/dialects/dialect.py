@@ -1,6 +1,7 @@
 """What a dialect gives to the gateway, and the two ways in which it can fail to read."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, Protocol, runtime_checkable
 
 import msgspec
@@ -49,6 +50,8 @@ class Answer(Struct):
     fields: dict[str, msgspec.Raw]
     usage: Usage
     canonical: CanonicalAnswer | None = None
+    embeddings: Struct | None = None
+    """`embedding.Embeddings`, of a call whose dialects differ."""
 
 
 class StreamEvent(Struct):
@@ -229,6 +232,11 @@ class ErrorsInHeaders(Protocol):
     def read_fault_headers(self, status: int, headers: Headers, body: bytes) -> Fault:
         """In place of `read_fault`."""
         ...
+
+
+@cache
+def errors_in_headers(dialect: Dialect) -> ErrorsInHeaders | None:
+    return dialect if isinstance(dialect, ErrorsInHeaders) else None
 
 
 class AccessKey(Struct, frozen=True):

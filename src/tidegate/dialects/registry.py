@@ -9,6 +9,7 @@ from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.bedrock import Bedrock
 from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.dialect import Dialect, Relay
+from tidegate.dialects.embedding import EmbeddingTranslation, Embeds
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.ollama import Ollama
@@ -57,4 +58,6 @@ def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay 
         return serving
     if operation == "chat" and asking.chat is not None and serving.chat is not None:
         return Translation(asking, asking.chat, serving, serving.chat)
+    if operation == "embedding" and isinstance(asking, Embeds) and isinstance(serving, Embeds):
+        return EmbeddingTranslation(asking.embedding, serving.embedding, serving)
     return None

@@ -14,10 +14,12 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.cohere.chat import CohereChat
+from tidegate.dialects.cohere.embedding import CohereEmbedding
 from tidegate.dialects.cohere.errors import encode_error, read_error
 from tidegate.dialects.cohere.stream import EventsReader
 from tidegate.dialects.cohere.usage import usage_of
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.wire.sse import SseSplitter
 
@@ -41,6 +43,7 @@ class Cohere:
     name: str = "cohere"
     family: str = "cohere"
     chat: ChatCodec | None = CohereChat()
+    embedding: EmbeddingCodec = CohereEmbedding()
     client_paths: Mapping[bytes, Operation] = {path.encode(): operation for operation, path in _PATHS.items()}
     prefix: bytes = b"/cohere"
     matches_paths: bool = False

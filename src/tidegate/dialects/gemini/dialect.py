@@ -15,9 +15,11 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import MAX_COUNT, bad_field, present, read_fields
 from tidegate.dialects.gemini.chat import GeminiChat
 from tidegate.dialects.gemini.chunks import ChunkReader
+from tidegate.dialects.gemini.embedding import GeminiEmbedding
 from tidegate.dialects.gemini.errors import encode_error, read_error
 from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.paths import SINGLE, match_path, resource, upstream_path
@@ -41,6 +43,7 @@ class Gemini:
     name: str = "gemini"
     family: str = "gemini"
     chat: ChatCodec | None = GeminiChat()
+    embedding: EmbeddingCodec = GeminiEmbedding()
     client_paths: Mapping[bytes, Operation] = {}
     prefix: bytes = b"/gemini"
     matches_paths: bool = True

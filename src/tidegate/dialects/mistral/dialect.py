@@ -16,6 +16,7 @@ from tidegate.core.problem import Problem
 from tidegate.core.view import Operation, View
 from tidegate.dialects.canon import Answer, Fault, Request
 from tidegate.dialects.dialect import ChatCodec, UpstreamModel
+from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import read_count
 from tidegate.dialects.mistral.answer import decode_answer, encode_answer
 from tidegate.dialects.mistral.errors import encode_error, read_error
@@ -23,6 +24,7 @@ from tidegate.dialects.mistral.request_in import decode_request
 from tidegate.dialects.mistral.request_out import encode_request
 from tidegate.dialects.mistral.stream import MistralDecoder, MistralEncoder, MistralReader
 from tidegate.dialects.openai import OpenAI
+from tidegate.dialects.openai.embedding import MistralEmbedding
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,6 +57,7 @@ class Mistral(OpenAI):
     name = "mistral"
     family = "mistral"
     chat: ChatCodec | None = MistralChat()
+    embedding: EmbeddingCodec = MistralEmbedding()
     client_paths: Mapping[bytes, Operation] = {b"/v1/chat/completions": "chat", b"/v1/embeddings": "embedding"}
     prefix = b"/mistral"
     native_headers: tuple[bytes, ...] = ()

@@ -16,10 +16,12 @@ from tidegate.core.problem import Problem
 from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_fields, read_string
 from tidegate.dialects.listing import ListedModel
 from tidegate.dialects.ollama.answer import decode_line, usage_of
 from tidegate.dialects.ollama.chat import OllamaChat
+from tidegate.dialects.ollama.embedding import OllamaEmbedding
 from tidegate.dialects.ollama.errors import encode_error, read_error
 from tidegate.dialects.ollama.models import model_entry
 from tidegate.dialects.ollama.request_in import num_predict
@@ -41,6 +43,7 @@ class Ollama:
     name: str = "ollama"
     family: str = "ollama"
     chat: ChatCodec | None = OllamaChat()
+    embedding: EmbeddingCodec = OllamaEmbedding()
     client_paths: Mapping[bytes, Operation] = {path.encode(): operation for operation, path in _PATHS.items()}
     prefix: bytes = b"/ollama"
     matches_paths: bool = True

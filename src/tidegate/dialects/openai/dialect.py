@@ -18,9 +18,11 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
+from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.openai.usage import usage_of
 from tidegate.wire.sse import SseSplitter
@@ -58,6 +60,7 @@ class OpenAI:
     name: str = "openai"
     family: str = "openai"
     chat: ChatCodec | None = OpenAIChat()
+    embedding: EmbeddingCodec = OpenAIEmbedding()
     client_paths: Mapping[bytes, Operation] = {b"/v1" + path.encode(): operation for operation, path in PATHS.items()}
     prefix: bytes = b"/openai"
     matches_paths: bool = False
