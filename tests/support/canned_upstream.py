@@ -1,0 +1,70 @@
+"""An upstream that answers with given bytes, for dialects that the simulator does not speak: real sockets, no behaviour."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Canned:
+    """`pieces` are written one after the other, as chunks."""
+
+    media: str
+    pieces: list[bytes]
+    status: int = 200
+
+
+@dataclass
+class CannedUpstream:
+    """What it answers by path, and what it was asked."""
+
+    url: str = ""
+    answers: dict[str, list[Canned]] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+
+    def will(self, path: str, *answers: Canned) -> None:
+        """The answers to the next calls of `path`, in order; the last one stays."""
+        self.answers[path] = list(answers)
+
+
+@contextmanager
+def canned_upstream() -> Iterator[CannedUpstream]:
+    """Runs until the end of the block."""
+    upstream = CannedUpstream()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            upstream.asked.append((self.path, headers, json.loads(body)))
+            answers = upstream.answers[self.path]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.media)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            for piece in answer.pieces:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="canned-upstream")
+    thread.start()
+    upstream.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield upstream
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
