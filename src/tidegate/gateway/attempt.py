@@ -14,7 +14,7 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import COUNTED, Answer, Dialect, ErrorsInHeaders, Relay, UnreadableAnswer
+from tidegate.dialects.dialect import COUNTED, Answer, Dialect, Relay, UnreadableAnswer, errors_in_headers
 from tidegate.gateway.headers import header_value
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
@@ -133,11 +133,11 @@ class Attempt:
 
     def status_fault(self) -> None:
         body = self.body()
-        dialect = self.dialect
-        if isinstance(dialect, ErrorsInHeaders):
-            told = dialect.read_fault_headers(self.status, self.headers, body)
+        named = errors_in_headers(self.dialect)
+        if named is None:
+            told = self.dialect.read_fault(self.status, body)
         else:
-            told = dialect.read_fault(self.status, body)
+            told = named.read_fault_headers(self.status, self.headers, body)
         self.owner.faulted(self, UpstreamFault("status", self.status, self.headers, body, told, told.message))
 
     def malformed(self, detail: str) -> None:

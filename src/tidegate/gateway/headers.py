@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
-from tidegate.dialects.dialect import Dialect, ErrorsInHeaders
+from tidegate.dialects.dialect import Dialect, errors_in_headers
 from tidegate.state.memory import Remaining
 from tidegate.wire.message import Headers, Request, encode_headers
 
@@ -105,7 +105,8 @@ def problem_headers(problem: Problem, dialect: Dialect | None = None) -> str:
 
     `dialect`: the client's, if it has headers of its own for errors.
     """
-    text = dialect.problem_headers(problem) if isinstance(dialect, ErrorsInHeaders) else ""
+    own = None if dialect is None else errors_in_headers(dialect)
+    text = "" if own is None else own.problem_headers(problem)
     if problem.retry_after_seconds is not None:
         milliseconds = max(0, round(problem.retry_after_seconds * 1000))
         text += f"retry-after: {-(-milliseconds // 1000)}\r\nretry-after-ms: {milliseconds}\r\n"

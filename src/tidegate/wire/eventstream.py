@@ -6,7 +6,8 @@ Source: https://smithy.io/2.0/aws/amazon-eventstream.html. All numbers are big-e
     a header: 1 name length, name, 1 type, value (of a string, type 7: 2 length, UTF-8)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
@@ -24,12 +25,14 @@ _OVERHEAD: Final = _PRELUDE.size + _CRC.size
 _STRING: Final = 7
 _FIXED: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Length of the value of each type that has no length of its own: booleans, integers, timestamp, UUID."""
+_KNOWN_BYTES: Final = 256
+"""Header blocks up to this are remembered: a stream has a few of them, over and over."""
 _MEASURED: Final = frozenset((6, _STRING))
 """Types whose value begins with its length: bytes and strings."""
 
 
 class Frame(NamedTuple):
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     """Those that are strings; every header that AWS's APIs define is one."""
     payload: bytes
 
@@ -45,15 +48,14 @@ def encode_frame(headers: Iterable[tuple[str, str]], payload: bytes) -> bytes:
 
 
 def decode_frame(frame: bytes) -> Frame:
-    """`frame` is one whole frame as the splitter gives it. Raises FrameError."""
-    total, size = _lengths(frame)
-    if total != len(frame):
-        raise FrameError(f"a frame of {len(frame)} bytes says that it has {total}")
-    (told,) = _CRC.unpack_from(frame, total - _CRC.size)
-    if told != crc32(memoryview(frame)[: total - _CRC.size]):
-        raise FrameError("a frame's checksum does not match its bytes")
+    """`frame` is one whole frame as the splitter gives it, its checksums checked. Raises FrameError."""
+    size = _PRELUDE.unpack_from(frame)[1] if len(frame) >= _OVERHEAD else 0
+    if len(frame) < _OVERHEAD + size:
+        raise FrameError("a frame is shorter than it says")
     start = _PRELUDE.size
-    return Frame(_headers(frame[start : start + size]), frame[start + size : total - _CRC.size])
+    block = frame[start : start + size]
+    headers = _known_headers(block) if size <= _KNOWN_BYTES else _headers(block)
+    return Frame(headers, frame[start + size : -_CRC.size])
 
 
 class EventStreamSplitter:
@@ -115,7 +117,12 @@ def _header(name: bytes, value: bytes) -> bytes:
     return b"%c%b%c%b%b" % (len(name), name, _STRING, _LENGTH.pack(len(value)), value)
 
 
-def _headers(block: bytes) -> dict[str, str]:
+@lru_cache(maxsize=128)
+def _known_headers(block: bytes) -> Mapping[str, str]:
+    return _headers(block)
+
+
+def _headers(block: bytes) -> Mapping[str, str]:
     found: dict[str, str] = {}
     seen: set[bytes] = set()
     place = 0
