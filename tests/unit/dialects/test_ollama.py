@@ -173,6 +173,10 @@ class TestProblems:
 
 
 class TestCanonical:
+    def test_names_of_options_are_no_headers(self) -> None:
+        view = DIALECT.read("chat", body(options={"num_ctx": 1, "a\r\nset-cookie: b": 2, "é": 3}))
+        assert CHAT.decode_request(view).dropped == ["options.num_ctx", "options", "options"]
+
     @given(json_values(("model", "messages", "tools", "options", "format", "think", "stream", "keep_alive")))
     def test_no_request_crashes_it(self, value: Any) -> None:
         self.read(value, PathTells())

@@ -4,6 +4,7 @@ Source: `ChatRequest`, `GenerateRequest`, `Options` of the official `ollama` SDK
 calls, which that SDK does not have.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -97,6 +98,7 @@ _NOT_ASKED: Final = frozenset((b"null", b"false", b'""', b"[]", b"0"))
 _LEVELS: Final[Mapping[str, Effort]] = {
     "low": "low", "medium": "medium", "high": "high", "max": "max",
 }  # fmt: skip
+_IS_A_NAME: Final = re.compile(r"[a-z0-9_]{1,32}")
 _OPTIONS: Final = frozenset(_Options.__struct_fields__)
 _PICTURES: Final = {"iVBORw": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 """How base64 of these begins: the dialect does not name the format."""
@@ -157,7 +159,9 @@ def _options(raw: Raw, dropped: list[str]) -> _Options:
     if present(raw) is None:
         return _Options()
     options = _decode_options(raw)
-    dropped += [f"options.{name}" for name, one in options.items() if name not in _OPTIONS and bytes(one) != b"null"]
+    for name, one in options.items():
+        if name not in _OPTIONS and bytes(one) != b"null":  # the name is the client's own, and goes into a header
+            dropped.append(f"options.{name}" if _IS_A_NAME.fullmatch(name) else "options")
     return _decode_known(_encode({name: one for name, one in options.items() if name in _OPTIONS}))
 
 
