@@ -71,7 +71,7 @@ class ContentEncoder:
     def content(self) -> tuple[list[Json], list[Json]]:
         """(system, messages). Raises UnreadableRequest."""
         before, rest = self._system(self._request.items)
-        system = [block for message in before for block in self._blocks(message.parts)]
+        system = [block for message in before for block in self._item(message)]
         messages: list[Json] = []
         for side, items in groupby(rest, _is_system):
             if side:
@@ -79,7 +79,9 @@ class ContentEncoder:
                 messages += [{"role": "system", "content": blocks}] if blocks else []
                 continue
             for turn in turns(list(items)):
-                blocks = [block for item in turn.items for block in self._item(item)]
+                # Results come first: Claude looks for them there.
+                ordered = sorted(turn.items, key=lambda item: not isinstance(item, ToolResult))
+                blocks = [block for item in ordered for block in self._item(item)]
                 if blocks:
                     self._add(messages, turn.role, blocks)
         if not messages:
@@ -115,6 +117,8 @@ class ContentEncoder:
     def _item(self, item: Item) -> list[Json]:
         match item:
             case Message():
+                if _is_system(item) and not all(isinstance(part, Text | Refusal) for part in item.parts):
+                    raise self._unsupported("A system message can be nothing but text for this upstream.")
                 return self._blocks(item.parts)
             case Reasoning():
                 return self._thought(item)
