@@ -1,6 +1,6 @@
 """The official OpenAI SDK's `client.responses`: through the hub to a provider that has only chat, and natively.
 
-The native provider is another gateway: what it serves is what the first one translates.
+Natively the simulated provider's own Responses API answers, which is as strict as the real one.
 """
 
 import asyncio
@@ -49,16 +49,18 @@ class Way:
     gateway: Gateway
     client: OpenAI
     simulator: SimulatorThread
+    native: bool
 
 
 @pytest.fixture(scope="module")
 def gateways(provider: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gateway]]:
-    translating = gateway_process(tmp_path_factory.mktemp("hub"), gateway_config(provider.url), env=ENVIRONMENT)
-    with translating as hub:
-        serving = gateway_config(hub.url).replace("dialect: openai\n", "dialect: openai\n  quirks: [responses]\n")
-        environment = {**ENVIRONMENT, "SIM_KEY": CLIENT_KEY}
-        with gateway_process(tmp_path_factory.mktemp("native"), serving, env=environment) as native:
-            yield {"hub": hub, "native": native}
+    config = gateway_config(provider.url)
+    serving = config.replace("dialect: openai\n", "dialect: openai\n  quirks: [responses]\n")
+    with (
+        gateway_process(tmp_path_factory.mktemp("hub"), config, env=ENVIRONMENT) as hub,
+        gateway_process(tmp_path_factory.mktemp("native"), serving, env=ENVIRONMENT) as native,
+    ):
+        yield {"hub": hub, "native": native}
 
 
 @pytest.fixture(params=["hub", "native"])
@@ -66,7 +68,7 @@ def way(request: pytest.FixtureRequest, gateways: dict[str, Gateway], provider: 
     provider.reset()
     gateway = gateways[request.param]
     with OpenAI(base_url=f"{gateway.url}/v1", api_key=CLIENT_KEY, timeout=10, max_retries=0) as client:
-        yield Way(gateway, client, provider)
+        yield Way(gateway, client, provider, request.param == "native")
 
 
 @pytest.fixture
@@ -110,11 +112,11 @@ def test_a_raw_stream(client: OpenAI) -> None:
 
 
 def test_a_bound_makes_it_incomplete(client: OpenAI) -> None:
-    found = client.responses.create(model="gpt-4.1", input=ASKED, max_output_tokens=3)
+    found = client.responses.create(model="gpt-4.1", input=ASKED, max_output_tokens=16)
     assert found.status == "incomplete"
     assert found.incomplete_details is not None
     assert found.incomplete_details.reason == "max_output_tokens"
-    with client.responses.create(model="gpt-4.1", input=ASKED, max_output_tokens=3, stream=True) as stream:
+    with client.responses.create(model="gpt-4.1", input=ASKED, max_output_tokens=16, stream=True) as stream:
         assert [event.type for event in stream][-1] == "response.incomplete"
 
 
@@ -156,17 +158,11 @@ def test_the_ledger_has_what_the_client_was_told(client: OpenAI, way: Way) -> No
     assert event.cost_nano
 
 
-def test_a_provider_that_serves_it_is_called_in_it(gateways: dict[str, Gateway], provider: SimulatorThread) -> None:
-    provider.reset()
-    with OpenAI(base_url=f"{gateways['native'].url}/v1", api_key=CLIENT_KEY) as client:
-        client.responses.create(model="meta-llama/Llama-3.1-8B-Instruct", input="Native?")
-        client.chat.completions.create(model="gpt-4.1-mini", messages=[{"role": "user", "content": "Chat?"}])
-    for model, dialect in (
-        ("meta-llama/Llama-3.1-8B-Instruct", "openai-responses"),
-        ("gpt-4.1-mini", "openai"),
-    ):
-        heard = last_event(gateways["hub"], lambda event, model=model: event.model == model)
-        assert heard.dialect == dialect
+def test_a_provider_that_serves_it_is_called_in_it(client: OpenAI, way: Way) -> None:
+    client.responses.create(model="gpt-4.1", input="Native?")
+    assert way.simulator.calls()[-1].target.endswith(b"/responses") == way.native
+    client.chat.completions.create(model="gpt-4.1", messages=[{"role": "user", "content": "Chat?"}])
+    assert way.simulator.calls()[-1].target.endswith(b"/chat/completions")
 
 
 @pytest.mark.parametrize(
@@ -181,14 +177,35 @@ def test_a_provider_that_serves_it_is_called_in_it(gateways: dict[str, Gateway],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_refusals_are_the_sdks_own(
-    client: OpenAI, options: dict[str, Any], kind: type[openai.APIStatusError], code: str, field: str, stream: bool
+    gateways: dict[str, Gateway],
+    options: dict[str, Any],
+    kind: type[openai.APIStatusError],
+    code: str,
+    field: str,
+    stream: bool,
 ) -> None:
-    with pytest.raises(kind) as caught:
-        client.responses.create(**{"model": "gpt-4.1", "input": ASKED, "stream": stream, **options})
+    with OpenAI(base_url=f"{gateways['hub'].url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        with pytest.raises(kind) as caught:
+            client.responses.create(**{"model": "gpt-4.1", "input": ASKED, "stream": stream, **options})
     assert (caught.value.code, caught.value.param) == (code, field)
 
 
-def test_going_on_from_a_response(client: OpenAI, way: Way) -> None:
+def test_a_providers_own_refusal_passes(gateways: dict[str, Gateway]) -> None:
+    with OpenAI(base_url=f"{gateways['native'].url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model="gpt-4.1", input=ASKED, temperature="hot")  # type: ignore[arg-type]
+        assert (caught.value.code, caught.value.param) == ("invalid_type", "temperature")
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model="gpt-4.1", input=ASKED, background=True)
+        assert caught.value.code == "unsupported_field"
+
+
+def test_going_on_from_a_response(gateways: dict[str, Gateway], provider: SimulatorThread) -> None:
+    with OpenAI(base_url=f"{gateways['hub'].url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        go_on(client, provider)
+
+
+def go_on(client: OpenAI, simulator: SimulatorThread) -> None:
     first = client.responses.create(model="gpt-4.1", input="What is the weather in Kōbe?", tools=[WEATHER])
     (call,) = first.output
     assert call.type == "function_call"
@@ -197,10 +214,10 @@ def test_going_on_from_a_response(client: OpenAI, way: Way) -> None:
     second = client.responses.create(input=[result], previous_response_id=first.id, **options)
     assert second.output_text
     assert second.previous_response_id == first.id
-    assert len(json.loads(way.simulator.calls()[-1].body)["messages"]) == 3
+    assert len(json.loads(simulator.calls()[-1].body)["messages"]) == 3
     with client.responses.stream(input="And then?", previous_response_id=second.id, **options) as stream:
         third = stream.get_final_response()
-    assert len(json.loads(way.simulator.calls()[-1].body)["messages"]) == 5
+    assert len(json.loads(simulator.calls()[-1].body)["messages"]) == 5
     assert third.previous_response_id == second.id
 
 

@@ -22,7 +22,9 @@ SAID = Answer("c1", [Message("assistant", [Text("Yes?")]), ToolCall("call_a", "f
 
 
 def view(**fields: object) -> View:
-    return DIALECT.read("chat", json.dumps({"model": "m", "input": "Hi", **fields}).encode())
+    told = DIALECT.read("chat", json.dumps({"model": "m", "input": "Hi", **fields}).encode())
+    told.id = "c1"
+    return told
 
 
 def resumed(first: View, second: View) -> list[dict[str, Any]]:

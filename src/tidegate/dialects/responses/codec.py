@@ -27,7 +27,7 @@ class ResponsesChat:
         return decode_answer(body)
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
-        names = Names(answer.id, view)
+        names = Names(view)
         output = msgspec.json.encode(output_items(answer.items, names, answer.finish))
         body = Shell(view, names).ended(output, answer.finish, answer.usage, answer.service_tier)
         view.kept = body if may_be_kept(view) else b""

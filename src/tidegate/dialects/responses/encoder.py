@@ -118,7 +118,7 @@ class ResponseEncoder:
             case ItemEnded():
                 return self._end_item()
             case Begun():
-                return self._start(event)
+                return self._start()
             case UsageTold():
                 self._usage = event.usage
             case Finished():
@@ -129,7 +129,7 @@ class ResponseEncoder:
         return b""
 
     def end(self) -> bytes:
-        out = self._start(Begun("")) if self._shell is None else b""
+        out = self._start() if self._shell is None else b""
         out += self._close_item(self._status())
         cut = self._status() == "incomplete"
         shell = self._begun()
@@ -150,8 +150,8 @@ class ResponseEncoder:
         self._sequence += 1
         return b"event: " + name.encode() + b"\ndata: " + told + b"\n\n"
 
-    def _start(self, event: Begun) -> bytes:
-        self._shell = Shell(self._view, Names(event.id, self._view))
+    def _start(self) -> bytes:
+        self._shell = Shell(self._view, Names(self._view))
         began: Json = {"response": Raw(self._shell.began())}
         return self._event("response.created", began) + self._event("response.in_progress", began)
 

@@ -47,12 +47,11 @@ _decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 
 class Names:
-    """Ids that follow from the answer's own: the same answer has the same ids, streamed or whole."""
+    """Ids that follow from the call's own: responses are kept by their ids, and upstreams' need not differ."""
 
-    def __init__(self, answer_id: str, view: View) -> None:
-        told = answer_id or view.id
-        self.response = told if told.startswith("resp_") else f"resp_{told}"
-        self._stem = self.response.removeprefix("resp_")
+    def __init__(self, view: View) -> None:
+        self._stem = view.id
+        self.response = f"resp_{view.id}"
         self._namespaces = namespaces_of(view.fields.get("tools"))
 
     def item(self, item: OutputItem, place: int) -> str:
