@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cohere
+import httpx2
 import ollama
 import openai
 import pytest
@@ -33,6 +34,20 @@ spec:
   targets: [{{provider: {dialect}, model: real-{dialect}}}]
   routing: {{attempts: 1}}
   price: {{inputPerMillion: 1.00, outputPerMillion: 4.00}}
+"""
+_RERANKERS = """
+---
+kind: Model
+metadata: {name: reranker}
+spec: {task: rerank, targets: [{provider: cohere, model: rerank-v3.5}], price: {perRequest: 0.002}}
+---
+kind: Provider
+metadata: {name: jina}
+spec: {dialect: openai, baseUrl: "URL/v1"}
+---
+kind: Model
+metadata: {name: jina-reranker}
+spec: {task: rerank, targets: [{provider: jina, model: jina-reranker-v2}], price: {inputPerMillion: 0.02}}
 """
 _CLIENTS = """
 kind: Team
@@ -120,6 +135,7 @@ def gateway(upstream: CannedUpstream, tmp_path_factory: pytest.TempPathFactory) 
     config = _CLIENTS + "".join(
         _DOCUMENTS.format(dialect=name, url=upstream.url, path=paths.get(name, "")) for name in DIALECTS
     )
+    config += _RERANKERS.replace("URL", upstream.url)
     environment = {"UP_KEY": UPSTREAM_KEY, "CLIENT_KEY": KEY}
     with gateway_process(tmp_path_factory.mktemp("native"), config, env=environment) as gateway:
         yield gateway
@@ -187,6 +203,27 @@ def test_cohere(gateway: Gateway, upstream: CannedUpstream) -> None:
         with pytest.raises(cohere.BadRequestError) as refused:
             client.chat(model="cohere", messages=HELLO)
         assert refused.value.body == {"id": "x", "message": "too many tokens"}
+
+
+def test_rerank(gateway: Gateway, upstream: CannedUpstream) -> None:
+    results = [{"index": 1, "relevance_score": 0.9}]
+    told = {"id": "r", "results": results, "meta": {"billed_units": {"search_units": 1}}}
+    upstream.will("/v2/rerank", Canned("application/json", [json.dumps(told).encode()]))
+    with cohere.ClientV2(api_key=KEY, base_url=gateway.url) as client:
+        found = client.rerank(model="reranker", query="tide", documents=["a", "b"], top_n=1)
+    assert (found.results[0].index, found.results[0].relevance_score) == (1, 0.9)
+    assert upstream.asked[-1][2] == {"model": "rerank-v3.5", "query": "tide", "documents": ["a", "b"], "top_n": 1}
+    event = last_event(gateway)
+    assert (event.operation, event.usage.source, event.cost_nano) == ("rerank", "reported", 2_000_000)
+
+    told = {"model": "jina-reranker-v2", "results": results, "usage": {"total_tokens": 50}}
+    upstream.will("/v1/rerank", Canned("application/json", [json.dumps(told).encode()]))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    asked = {"model": "jina-reranker", "query": "tide", "documents": ["a", "b"]}
+    answer = httpx2.post(gateway.url + "/v1/rerank", json=asked, headers=headers).json()
+    assert answer == told | {"model": "jina-reranker"}
+    event = last_event(gateway)
+    assert (event.operation, event.usage.input, event.cost_nano) == ("rerank", 50, 1_000)
 
 
 def test_mistral(gateway: Gateway, upstream: CannedUpstream) -> None:

@@ -9,8 +9,8 @@ from tidegate.config.scalars import Duration, NotYet, Usd
 from tidegate.core.snapshot import RetryOn, Strategy
 
 Task = Annotated[
-    Literal["chat", "embedding", "moderation", "inference"],
-    NotYet(("image", "speech", "transcription", "rerank")),
+    Literal["chat", "embedding", "moderation", "inference", "rerank"],
+    NotYet(("image", "speech", "transcription")),
 ]
 Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]

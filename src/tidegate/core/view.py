@@ -5,7 +5,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Operation = Literal["chat", "completion", "embedding", "moderation", "inference", "description", "token_count"]
+Operation = Literal[
+    "chat", "completion", "embedding", "moderation", "inference", "description", "token_count", "rerank"
+]
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""

@@ -36,6 +36,7 @@ _TASKS = {
     "inference": "inference",
     "description": "inference",
     "token_count": "chat",
+    "rerank": "rerank",
 }
 
 

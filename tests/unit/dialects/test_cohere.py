@@ -133,6 +133,24 @@ class TestNative:
         assert DIALECT.encode_answer(answer, DIALECT.read("chat", body())) == raw
 
 
+class TestRerank:
+    def test_natively(self) -> None:
+        raw = b'{"model":"m","query":"tide","documents":["a", "b"],"top_n":1,"relevant_spans":null}'
+        view = DIALECT.read("rerank", raw)
+        assert (view.stream, view.max_output_tokens) == (False, 0)
+        sent = DIALECT.encode_request(view, UpstreamModel("rerank-v3.5"), output_cap=None)
+        assert sent == raw.replace(b'"m"', b'"rerank-v3.5"')
+        assert DIALECT.upstream_path("rerank", "m", "", None, stream=False) == "/v2/rerank"
+        with pytest.raises(UnreadableRequest, match="`query` is missing"):
+            DIALECT.read("rerank", b'{"model":"m","documents":[]}')
+
+    @pytest.mark.parametrize(("units", "source"), [("1.0", "reported"), ("2", "unknown"), ("null", "unknown")])
+    def test_one_search_unit_is_one_request(self, units: str, source: str) -> None:
+        raw = b'{"results":[],"meta":{"billed_units":{"search_units":%s}}}' % units.encode()
+        usage = DIALECT.read_answer("rerank", raw).usage
+        assert (usage.source, usage.total) == (source, 0)
+
+
 class TestUsage:
     def test_without_billed_units_the_tokens_count(self) -> None:
         assert usage_of(b'{"tokens":{"input_tokens":7,"output_tokens":2}}').total == 9

@@ -128,6 +128,23 @@ class TestUsage:
             DIALECT.read_answer("chat", b"<html>busy</html>")
 
 
+class TestRerank:
+    def test_natively(self) -> None:
+        view = DIALECT.read("rerank", b'{"model":"m","query":"tide","documents":["a", "b"],"return_documents":true}')
+        assert (view.stream, view.max_output_tokens) == (False, 0)
+        sent = DIALECT.encode_request(view, UpstreamModel("b"), output_cap=9)
+        assert sent == b'{"model":"b","query":"tide","documents":["a", "b"],"return_documents":true}'
+        assert DIALECT.upstream_path("rerank", "m", "/v1", None, stream=False) == "/v1/rerank"
+
+    @pytest.mark.parametrize(
+        ("usage", "tokens"),
+        [(b'{"total_tokens":7}', 7), (b'{"prompt_tokens":7,"total_tokens":7}', 7), (b"{}", None), (b"3", None)],
+    )
+    def test_usage_may_be_a_total_alone(self, usage: bytes, tokens: int | None) -> None:
+        answer = DIALECT.read_answer("rerank", b'{"model":"x","results":[],"usage":' + usage + b"}")
+        assert (answer.usage.total if answer.usage.source == "reported" else None) == tokens
+
+
 def chunk(**fields: object) -> bytes:
     told = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "real-1", "usage": None, **fields}
     return b"data: " + json.dumps(told, separators=(",", ":")).encode() + b"\n\n"

@@ -1,4 +1,4 @@
-"""Cohere's API v2: chat, and embeddings natively.
+"""Cohere's API v2: chat, and embeddings and reranking natively.
 
 Source: the official `cohere` SDK; https://docs.cohere.com/reference/about. Its answers do not name their model.
 """
@@ -17,16 +17,17 @@ from tidegate.dialects.cohere.chat import CohereChat
 from tidegate.dialects.cohere.embedding import CohereEmbedding
 from tidegate.dialects.cohere.errors import encode_error, read_error
 from tidegate.dialects.cohere.stream import EventsReader
-from tidegate.dialects.cohere.usage import usage_of
+from tidegate.dialects.cohere.usage import rerank_usage_of, usage_of
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.wire.sse import SseSplitter
 
-_PATHS: Final[Mapping[Operation, str]] = {"chat": "/v2/chat", "embedding": "/v2/embed"}
+_PATHS: Final[Mapping[Operation, str]] = {"chat": "/v2/chat", "embedding": "/v2/embed", "rerank": "/v2/rerank"}
 _REQUIRED: Final[Mapping[Operation, tuple[str, ...]]] = {
     "chat": ("messages",),
     "embedding": ("texts", "images", "inputs"),
+    "rerank": ("query",),
 }
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one picture, when its bytes are elsewhere."""
@@ -103,7 +104,9 @@ class Cohere:
             told = fields.get("usage") if operation == "chat" else fields.get("meta")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
-        return Answer(fields, Usage() if told is None else usage_of(told))
+        if told is None:
+            return Answer(fields, Usage())
+        return Answer(fields, rerank_usage_of(told) if operation == "rerank" else usage_of(told))
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         return _encode(answer.fields)

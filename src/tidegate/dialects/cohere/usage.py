@@ -14,6 +14,7 @@ from tidegate.core.usage import Usage
 class _Tokens(Struct):
     input_tokens: float | None = None
     output_tokens: float | None = None
+    search_units: float | None = None
 
 
 class _Usage(Struct):
@@ -38,6 +39,16 @@ def usage_of(raw: Raw | bytes) -> Usage:
     return Usage(
         input=_whole(units.input_tokens), output=_whole(units.output_tokens or 0), source="reported", raw=bytes(raw)
     )
+
+
+def rerank_usage_of(raw: Raw | bytes) -> Usage:
+    """One search unit is one request, and priced as one. What a call of several costs is unknown, never less."""
+    try:
+        units = _decode(raw).billed_units
+    except (msgspec.DecodeError, RecursionError):
+        units = None
+    known = units is not None and units.search_units == 1
+    return Usage(source="reported" if known else "unknown", raw=bytes(raw))
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """OpenAI's REST dialect: chat completions, legacy completions, embeddings, moderations, models.
 
-Source: the types of the official `openai` SDK, and https://platform.openai.com/docs/api-reference.
+Source: the types of the official `openai` SDK, and https://platform.openai.com/docs/api-reference. `rerank` is what
+compatible servers add, in Jina's form: https://api.jina.ai/redoc; vLLM has it too.
 Bodies are read at their top level only and re-emitted, each value's bytes untouched: unknown fields survive, and of
 duplicate keys an upstream sees the one that was decided upon.
 """
@@ -24,7 +25,7 @@ from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
 from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
-from tidegate.dialects.openai.usage import usage_of
+from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.wire.sse import SseSplitter
 
 PATHS: Final[Mapping[Operation, str]] = {
@@ -32,6 +33,7 @@ PATHS: Final[Mapping[Operation, str]] = {
     "completion": "/completions",
     "embedding": "/embeddings",
     "moderation": "/moderations",
+    "rerank": "/rerank",
 }
 _BY_PATH: Final[Mapping[bytes, Operation]] = {path.encode(): operation for operation, path in PATHS.items()}
 _DEPLOYMENT: Final = re.compile(rb"/openai/deployments/([^/]+)(/.+)")
@@ -40,6 +42,7 @@ _REQUIRED: Final[Mapping[Operation, str]] = {
     "completion": "prompt",
     "embedding": "input",
     "moderation": "input",
+    "rerank": "query",
 }
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one image part at high detail, when its bytes are elsewhere."""
@@ -130,7 +133,7 @@ class OpenAI:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
         usage = fields.get("usage")
         if usage is not None:
-            return Answer(fields, usage_of(usage))
+            return Answer(fields, rerank_usage_of(usage) if operation == "rerank" else usage_of(usage))
         # Moderations are free of charge and report no usage.
         return Answer(fields, Usage(source="reported") if operation == "moderation" else Usage())
 
@@ -192,7 +195,7 @@ def model_object(name: str, created: int) -> dict[str, object]:
 
 def _max_output(operation: Operation, fields: dict[str, Raw]) -> int | None:
     """The client's bound over all choices (and all prompts of a legacy completion) together."""
-    if operation in ("embedding", "moderation"):
+    if operation in ("embedding", "moderation", "rerank"):
         return 0
     if operation == "chat":
         bound, choices = (

@@ -16,6 +16,7 @@ class _Details(Struct):
 
 class _UsageObject(Struct):
     prompt_tokens: int | None = None
+    total_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
@@ -54,3 +55,15 @@ def usage_of(raw: Raw | bytes) -> Usage:
         source="reported",
         raw=bytes(raw),
     )
+
+
+def rerank_usage_of(raw: Raw | bytes) -> Usage:
+    """Rerankers read alone: some report nothing but a total."""
+    usage = usage_of(raw)
+    if usage.source == "reported":
+        return usage
+    try:
+        total = _decode_usage(raw).total_tokens
+    except (msgspec.DecodeError, RecursionError):
+        total = None
+    return usage if total is None else Usage(input=max(0, total), source="reported", raw=bytes(raw))
