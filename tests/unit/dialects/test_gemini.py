@@ -99,7 +99,8 @@ class TestPaths:
         assert DIALECT.upstream_path("chat", model, "/v1", None, stream=False) == f"/v1/{path}:generateContent"
         streamed = DIALECT.upstream_path("chat", model, "/v1beta", None, stream=True)
         assert streamed == f"/v1beta/{path}:streamGenerateContent?alt=sse"
-        assert DIALECT.upstream_path("embedding", model, "", None, stream=False) == f"/{path}:batchEmbedContents"
+        without = DIALECT.upstream_path("embedding", model, "/proxy", None, stream=False)
+        assert without == f"/proxy/v1beta/{path}:batchEmbedContents"
 
     @given(st.binary(max_size=60), st.binary(max_size=30))
     def test_no_path_crashes_it(self, path: bytes, query: bytes) -> None:

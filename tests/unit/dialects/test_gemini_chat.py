@@ -16,6 +16,8 @@ from tidegate.core.view import View
 from tidegate.dialects.canon import (
     Answer,
     Begun,
+    Citation,
+    CitationAdded,
     Event,
     Finish,
     Finished,
@@ -286,6 +288,17 @@ def test_ids_that_are_not_there_are_made_from_what_is() -> None:
 
     assert ids("r1") == ids("r1")
     assert len({*ids("r1"), *ids("r2")}) == 4
+
+
+def test_a_citation_comes_with_a_part() -> None:
+    encoder = CHAT.event_encoder(read(b'{"contents": []}', b"/v1/models/m:streamGenerateContent", b"alt=sse"))
+    encoder.encode(Begun("a"))
+    frame = encoder.encode(CitationAdded(0, Citation("https://example.com", "E", 0, 3)))
+    told = types.GenerateContentResponse.model_validate_json(frame.removeprefix(b"data: "))
+    assert told.candidates is not None
+    content, cited = told.candidates[0].content, told.candidates[0].citation_metadata
+    assert content is not None and content.parts == [types.Part(text="")]
+    assert cited is not None and cited.citations == [types.Citation(uri="https://example.com", title="E")]
 
 
 # Signatures.

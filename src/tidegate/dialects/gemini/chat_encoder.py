@@ -67,7 +67,9 @@ class ChunkEncoder:
             case ItemBegun() | ItemEnded():
                 return self._item(event)
             case CitationAdded():
-                return self._candidate({"citationMetadata": {"citations": [citation(event.citation)]}})
+                # The SDK's chats throw away a turn in which a chunk has no part.
+                cited = {"citationMetadata": {"citations": [citation(event.citation)]}}
+                return self._candidate({"content": {"parts": [{"text": ""}], "role": "model"}, **cited})
             case Begun():
                 self._fixed = _encode({"modelVersion": self._view.model, "responseId": event.id or self._view.id})[1:]
             case UsageTold():

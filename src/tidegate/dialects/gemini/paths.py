@@ -22,6 +22,7 @@ _VERBS: Final[Mapping[bytes, Operation]] = {
     b"batchEmbedContents": "embedding",
 }
 _RESOURCE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?models/(.+)", re.DOTALL)
+_VERSION: Final = re.compile(r"/v\d[^/]*(?:/|$)")
 _WHOLE_NAMES: Final = ("models/", "tunedModels/", "publishers/", "projects/")
 
 
@@ -43,6 +44,9 @@ def match_path(path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
 
 
 def upstream_path(base_path: str, model: str, operation: Operation, *, stream: bool) -> str:
+    """A base URL that names no version means the one that has every feature."""
+    if _VERSION.search(base_path) is None:
+        base_path += "/v1beta"
     verb = "generateContent"
     if operation == "embedding":
         verb = "batchEmbedContents"
