@@ -17,7 +17,6 @@ from tidegate.dialects.registry import DIALECTS
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
 from tidegate.wire.message import encode_headers
 
-
 _MAX_HEADS: Final = 4_096
 
 
