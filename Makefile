@@ -40,9 +40,10 @@ docs: $(BIN)/tidegate ## write the generated pages of docs/ anew
 bench: $(BIN)/tidegate ## measure against peers on this machine (bench/README.md)
 	$(BIN)/python bench/run.py
 
-interop: $(VENV)/.dev ## real inference servers behind the gateway: transformers serve, mlserver
+interop: $(VENV)/.dev ## real servers behind the gateway (transformers serve, mlserver) and real agents in front of it (needs npm)
 	$(BIN)/python -m tests.interop.real_server
 	$(BIN)/python -m tests.interop.real_mlserver
+	$(BIN)/python -m tests.interop.real_clients
 
 soak: $(VENV)/.dev ## ten minutes at full load with faults
 	$(BIN)/python bench/soak.py

@@ -147,7 +147,7 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
     user = body.safety_identifier or body.user
     return Request(
         items=_items(body),
-        tools=_tools(body.tools or []),
+        tools=_tools(body.tools or [], dropped),
         tool_choice=_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls,
         max_output_tokens=body.max_output_tokens,
@@ -219,11 +219,19 @@ def _format(text: _TextConfig | None) -> OutputFormat | None:
 # Tools.
 
 
-def _tools(told: list[_Tool]) -> list[Tool]:
+_OFFERED: Final = frozenset(("web_search", "web_search_preview", "image_generation"))
+"""Hosted tools that Codex offers by default and never relies upon: where no upstream has them, a model does without, and
+`x-tidegate-dropped` says so. A `tool_choice` that asks for one is refused all the same, and so is every other hosted tool."""
+
+
+def _tools(told: list[_Tool], dropped: list[str]) -> list[Tool]:
     """Those in namespaces get the namespace into their name."""
     tools: list[Tool] = []
     for place, tool in enumerate(told):
         where = f"tools[{place}]"
+        if tool.type in _OFFERED:
+            dropped.append(f"tools.{tool.type}")
+            continue
         if tool.type != "namespace":
             tools.append(_tool(tool, where))
             continue
