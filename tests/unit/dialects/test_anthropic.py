@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import ErrorResponse, Message, RawMessageStreamEvent
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tests.support.dialect_case import Case, case_id, cases
@@ -47,6 +47,7 @@ from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest, Upstr
 from tidegate.dialects.tool_names import rename_tools
 from tidegate.wire.sse import SseSplitter, sse_data, sse_event, sse_name
 
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DIALECT = Anthropic()
 CHAT = DIALECT.chat
 assert CHAT is not None
@@ -375,6 +376,7 @@ def test_versions(name: str, version: tuple[int, int]) -> None:
     assert version_of(name) == version
 
 
+@ANY_SPEED
 @given(st.lists(st.text(max_size=80), max_size=6, unique=True))
 def test_tool_names_are_legal_and_come_back(names: list[str]) -> None:
     request = Request(items=[], tools=[Tool(name) for name in names])
@@ -410,6 +412,7 @@ BLOCKS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@ANY_SPEED
 @given(st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content":
                                        st.lists(BLOCKS, max_size=4) | JSON}), max_size=4), st.dictionaries(
     st.sampled_from(["system", "tools", "tool_choice", "thinking", "output_config", "metadata", "stop_sequences"]), JSON,
@@ -422,6 +425,7 @@ def test_no_request_crashes_it(messages: list[object], fields: dict[str, object]
         assert error.problem.status == 400
 
 
+@ANY_SPEED
 @given(st.lists(st.tuples(st.sampled_from(
     ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
      "ping", "error", "other", ""]), JSON | st.dictionaries(st.sampled_from(
@@ -437,6 +441,7 @@ def test_no_events_crash_a_reader(told: list[tuple[str, object]]) -> None:
                 pass
 
 
+@ANY_SPEED
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_a_reader(raw: bytes) -> None:
     assert CHAT is not None
@@ -470,6 +475,7 @@ def histories(draw: st.DrawFn) -> list[Any]:
     return items
 
 
+@ANY_SPEED
 @given(histories(), st.integers(1, 9000), st.none() | st.floats(0, 1), st.lists(TEXTS, max_size=2))
 def test_what_is_encoded_is_decoded(items: list[Any], bound: int, temperature: float | None, stop: list[str]) -> None:
     request = Request(items=items, max_output_tokens=bound, temperature=temperature, stop=stop)
