@@ -267,6 +267,18 @@ def test_embeddings(client: genai.Client, gateway: Gateway) -> None:
     assert len(translated.embeddings[0].values or ()) == 1536
 
 
+def test_tokens_are_counted(client: genai.Client) -> None:
+    """By the provider where it can, else by an estimate that says what it is."""
+    counted = client.models.count_tokens(model="native", contents=HELLO)
+    used = client.models.generate_content(model="native", contents=HELLO).usage_metadata
+    assert used is not None
+    assert counted.total_tokens == used.prompt_token_count
+    estimated = client.models.count_tokens(model="gpt-4.1", contents=HELLO)
+    assert estimated.total_tokens
+    assert estimated.sdk_http_response is not None and estimated.sdk_http_response.headers is not None
+    assert estimated.sdk_http_response.headers["x-tidegate-estimated"] == "true"
+
+
 def test_one_embedding(gateway: Gateway, simulator: SimulatorThread) -> None:
     """As Google's older SDKs and the REST examples do it."""
     connection = http.client.HTTPConnection(gateway.address, timeout=10)

@@ -6,6 +6,11 @@ from typing import Final, Protocol, runtime_checkable
 from tidegate.core.view import View
 
 _BASE64: Final = re.compile(rb'"[A-Za-z0-9+/=]{1024,}"')
+_PROMPTS: Final = (
+    *("system", "messages", "tools"),
+    *("contents", "systemInstruction", "system_instruction", "generateContentRequest", "generate_content_request"),
+)
+"""Where the dialects have them."""
 _MEDIA_TOKENS: Final = 1_600
 """About what an image of the usual size comes to."""
 
@@ -20,7 +25,7 @@ class CountsTokens(Protocol):
 def estimated_tokens(view: View) -> int:
     """A quarter of the prompt's bytes; images and documents by the piece, not by their base64."""
     size = pieces = 0
-    for name in ("system", "messages", "tools"):
+    for name in _PROMPTS:
         raw = view.fields.get(name)
         if raw is not None:
             text, found = _BASE64.subn(b"", bytes(raw))

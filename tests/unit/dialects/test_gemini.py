@@ -13,6 +13,7 @@ from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import View
 from tidegate.dialects.canon import Reasoning
+from tidegate.dialects.counting import estimated_tokens
 from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest, UpstreamModel
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.gemini.signatures import packed
@@ -201,6 +202,32 @@ class TestEmbeddings:
         assert refused({"content": {}}, b"/v1/models/m:batchEmbedContents").field == "requests"
         with pytest.raises(UnreadableRequest):
             made = view({"requests": 3}, b"/v1/models/m:batchEmbedContents")
+            DIALECT.encode_request(made, UpstreamModel("b"), output_cap=None)
+
+
+class TestCounting:
+    PATH = b"/v1/models/m:countTokens"
+
+    def test_contents(self) -> None:
+        made = view({**HI, "model": "models/m"}, self.PATH)
+        assert (made.operation, made.max_output_tokens) == ("token_count", 0)
+        sent = json.loads(DIALECT.encode_request(made, UpstreamModel("b"), output_cap=7))
+        assert sent == {**HI, "model": "models/b"}
+        assert DIALECT.upstream_path("token_count", "b", "/v1", None, stream=False) == "/v1/models/b:countTokens"
+        answer = DIALECT.read_answer("token_count", b'{"totalTokens":3}')
+        assert (answer.usage.source, answer.usage.total) == ("reported", 0)
+        assert DIALECT.encode_answer(answer, made) == b'{"totalTokens":3}'
+
+    def test_a_whole_request(self) -> None:
+        made = view({"generateContentRequest": {**HI, "model": "models/m"}}, self.PATH)
+        sent = json.loads(DIALECT.encode_request(made, UpstreamModel("b"), output_cap=None))
+        assert sent == {"generateContentRequest": {**HI, "model": "models/b"}}
+        assert estimated_tokens(made) > 10
+
+    def test_what_is_nothing_to_count_is_named(self) -> None:
+        assert refused({}, self.PATH).field == "contents"
+        with pytest.raises(UnreadableRequest):
+            made = view({"generateContentRequest": 3}, self.PATH)
             DIALECT.encode_request(made, UpstreamModel("b"), output_cap=None)
 
 

@@ -30,6 +30,7 @@ from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
 """Upper bound for a file whose bytes are elsewhere: a document of a thousand pages."""
+_WHOLE_REQUEST: Final = ("generateContentRequest", "generate_content_request")
 _AFFINITY_BYTES: Final = 1_024
 
 _encode = msgspec.json.Encoder().encode
@@ -64,6 +65,8 @@ class Gemini:
                 _require(fields, "content")
                 fields = {"requests": Raw(b"[" + _encode(fields) + b"]")}
             required = "requests"
+        elif operation == "token_count":
+            required = next((name for name in _WHOLE_REQUEST if name in fields), required)
         _require(fields, required)
         size = len(body)
         return View(
@@ -75,7 +78,7 @@ class Gemini:
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + _files(body) * _FILE_TOKENS,
-            max_output_tokens=0 if operation == "embedding" else _max_output(fields),
+            max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             usage_asked=True,
             affinity=_affinity(fields, required),
             form=path.form,
@@ -99,6 +102,8 @@ class Gemini:
         if view.operation == "embedding":
             fields["requests"] = _renamed(fields["requests"], name)
             return _encode(fields)
+        if view.operation == "token_count":
+            return _encode({field: _counted(field, raw, name) for field, raw in fields.items()})
         if "model" in fields:
             fields["model"] = name
         fields["contents"] = Raw(without_foreign(bytes(fields["contents"])))
@@ -116,6 +121,8 @@ class Gemini:
             fields = _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        if operation == "token_count":
+            return Answer(fields, Usage(source="reported"))
         usage = fields.get("usageMetadata")
         return Answer(fields, Usage() if usage is None else usage_of(usage))
 
@@ -139,6 +146,9 @@ class Gemini:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
+
+    def encode_count(self, tokens: int) -> bytes:
+        return _encode({"totalTokens": tokens})
 
     def model_page(self, models: Sequence[ListedModel]) -> dict[str, object]:
         return {"models": [self.model_entry(one) for one in models]}
@@ -192,6 +202,19 @@ def _renamed(requests: Raw, model: Raw) -> Raw:
     for one in several:
         one["model"] = model
     return Raw(_encode(several))
+
+
+def _counted(field: str, raw: Raw, model: Raw) -> Raw:
+    """What is to be counted may be a whole request, which names its model."""
+    if field == "model":
+        return model
+    if field not in _WHOLE_REQUEST or present(raw) is None:
+        return raw
+    try:
+        request = _decode_object(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise bad_field(f"`{field}` must be an object.", field) from error
+    return Raw(_encode(request | {"model": model}))
 
 
 def _only(embeddings: Raw) -> Raw:

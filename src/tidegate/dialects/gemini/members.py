@@ -4,7 +4,7 @@ That is how protocol buffers are read from JSON, and Google's own SDK sends both
 may stand where a list of them is expected, and a number may be written as a string.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw
@@ -109,9 +109,9 @@ class Members:
             return []
         if isinstance(value, str):
             return [value]
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in cast(list[Any], value)):
             raise self.bad(name, "must be a list of strings")
-        return value  # pyright: ignore[reportUnknownVariableType]
+        return cast(list[str], value)
 
     def object(self, name: str) -> "Members | None":
         raw = self.raw(name)

@@ -20,7 +20,9 @@ _VERBS: Final[Mapping[bytes, Operation]] = {
     b"streamGenerateContent": "chat",
     b"embedContent": "embedding",
     b"batchEmbedContents": "embedding",
+    b"countTokens": "token_count",
 }
+_UPSTREAM_VERBS: Final[Mapping[Operation, str]] = {"embedding": "batchEmbedContents", "token_count": "countTokens"}
 _RESOURCE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/([^/]+)/)?models/(.+)", re.DOTALL)
 _VERSION: Final = re.compile(r"/v\d[^/]*(?:/|$)")
 _WHOLE_NAMES: Final = ("models/", "tunedModels/", "publishers/", "projects/")
@@ -47,11 +49,7 @@ def upstream_path(base_path: str, model: str, operation: Operation, *, stream: b
     """A base URL that names no version means the one that has every feature."""
     if _VERSION.search(base_path) is None:
         base_path += "/v1beta"
-    verb = "generateContent"
-    if operation == "embedding":
-        verb = "batchEmbedContents"
-    elif stream:
-        verb = "streamGenerateContent?alt=sse"
+    verb = "streamGenerateContent?alt=sse" if stream else _UPSTREAM_VERBS.get(operation, "generateContent")
     return f"{base_path}/{quote(resource(model), safe='/:@')}:{verb}"
 
 

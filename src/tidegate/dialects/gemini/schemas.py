@@ -73,7 +73,7 @@ def _standard_value(name: str, value: Any) -> Any:
     if name == "type":
         return _lower(value)
     if name == "examples":
-        return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+        return cast(list[Any], value) if isinstance(value, list) else [value]
     if name in _SCHEMA:
         return _standard_any(value)
     if name in _NAMED_SCHEMAS and isinstance(value, dict):
