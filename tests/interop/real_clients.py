@@ -48,6 +48,7 @@ env_key = "TIDEGATE_KEY"
 wire_api = "responses"
 """
 _TOOL = b'"role":"tool"'
+_TOLD = '"type":"tool_result"'
 _QUESTION = "When does the tide turn?"
 
 
@@ -97,7 +98,8 @@ class Agents:
         )
 
     def claude(self, prompt: str) -> "subprocess.CompletedProcess[str]":
-        return self.run("claude", "-p", prompt, "--allowedTools", "Read")
+        """Its output has each message, tool results too, on a line."""
+        return self.run("claude", "-p", prompt, "--allowedTools", "Read", "--output-format", "stream-json", "--verbose")
 
     def codex(self, prompt: str) -> "subprocess.CompletedProcess[str]":
         return self.run("codex", "exec", "--skip-git-repo-check", "--sandbox", "read-only", prompt)
@@ -115,10 +117,8 @@ def check(agents: Agents, simulator: SimulatorThread, table: Table) -> None:
         table.line(f"{name}: a question", done.returncode == 0, f"{said[0][:60]}…")
         simulator.reset()
         done = ask(task)
-        results = [call for call in simulator.calls() if _TOOL in call.body]
-        table.line(
-            f"{name}: a tool's result went back", done.returncode == 0 and bool(results), f"{len(results)} calls"
-        )
+        results = sum(_TOOL in call.body for call in simulator.calls()) or done.stdout.count(_TOLD)
+        table.line(f"{name}: a tool's result went back", done.returncode == 0 and bool(results), f"{results} of them")
         table.line("  version", bool(version), version[-1] if version else "")
 
 

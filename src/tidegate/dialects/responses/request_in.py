@@ -220,8 +220,8 @@ def _format(text: _TextConfig | None) -> OutputFormat | None:
 
 
 _OFFERED: Final = frozenset(("web_search", "web_search_preview", "image_generation"))
-"""Hosted tools that Codex offers by default and never relies upon: where no upstream has them, a model does without, and
-`x-tidegate-dropped` says so. A `tool_choice` that asks for one is refused all the same, and so is every other hosted tool."""
+"""Hosted tools that Codex offers by default and never relies upon: where the upstream has none, the model does without, and
+`x-tidegate-dropped` says so. A `tool_choice` that asks for one is refused, and so is every other hosted tool."""
 
 
 def _tools(told: list[_Tool], dropped: list[str]) -> list[Tool]:
