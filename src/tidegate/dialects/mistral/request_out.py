@@ -141,6 +141,8 @@ def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, namin
         messages.append({"role": "assistant", "content": list[Json]()})
     said = messages[-1]
     if isinstance(item, ToolCall):
+        if item.custom:
+            raise unsupported_field("messages", f"The history has a call of the custom tool `{item.name}`.")
         function = {"name": naming(item.name), "arguments": item.arguments}
         said.setdefault("tool_calls", []).append({"id": call_id(item.id), "type": "function", "function": function})
     elif isinstance(item, Message):
