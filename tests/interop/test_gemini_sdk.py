@@ -18,6 +18,20 @@ from tests.support.simulator import SimulatorThread
 
 _MORE = """
 ---
+kind: Provider
+metadata: {name: anthropic}
+spec:
+  dialect: anthropic
+  baseUrl: URL/v1
+  credentials: [{apiKey: {env: SIM_KEY}}]
+---
+kind: Model
+metadata: {name: claude}
+spec:
+  task: chat
+  targets: [{provider: anthropic, model: claude-sonnet-5-5}]
+  routing: {attempts: 1}
+---
 kind: Model
 metadata: {name: gemini-3-pro}
 spec:
@@ -38,7 +52,7 @@ HELLO = "When does the tide turn?"
 @pytest.fixture(scope="module")
 def gateway(provider: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gemini")
-    with dialect_gateway(folder, provider.url, "gemini", "", _MORE) as gateway:
+    with dialect_gateway(folder, provider.url, "gemini", "", _MORE.replace("URL", provider.url)) as gateway:
         yield gateway
 
 
@@ -165,6 +179,25 @@ def test_functions_are_called_by_the_sdk_itself(
     assert [call.name for call in calls] == [result.name for result in results]
     assert calls and all(call.args for call in calls)
     assert all("error" not in (result.response or {}) for result in results)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_of_another_provider_survive_the_clients_history(
+    client: genai.Client, simulator: SimulatorThread, stream: bool
+) -> None:
+    """The simulated Claude refuses a thought that is not, byte for byte, what it said and signed."""
+    thinking = types.ThinkingConfig(thinking_budget=2_000, include_thoughts=True)
+    config = types.GenerateContentConfig(tools=[weather, tide], thinking_config=thinking, max_output_tokens=8_000)
+    chat = client.chats.create(model="claude", config=config)
+    question = "call the tools weather and tide, please"
+    if stream:
+        text = "".join(chunk.text or "" for chunk in chat.send_message_stream(question))
+    else:
+        text = chat.send_message(question).text or ""
+    assert text
+    parts = [part for content in chat.get_history() for part in content.parts or ()]
+    assert any(part.thought and part.thought_signature for part in parts)
+    assert [call.status for call in simulator.calls("claude-sonnet-5-5")] == [200, 200]
 
 
 def test_functions_by_hand(client: genai.Client) -> None:

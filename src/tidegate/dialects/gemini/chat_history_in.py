@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from tidegate.dialects.canon import Audio, File, Image, Item, Message, Part, Text, ToolCall, ToolResult
+from tidegate.dialects.canon import Audio, File, Image, Item, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.signatures import unpacked
@@ -70,12 +70,26 @@ class _Reader:
                 continue
             self._say(role, parts)
             parts = []
-            self.items.append(item)
+            if not (isinstance(item, Reasoning) and self._goes_on(item)):
+                self.items.append(item)
         self._say(role, parts)
 
     def _say(self, role: str, parts: list[Part]) -> None:
         if parts:
             self.items.append(Message("assistant" if role == "model" else "user", parts))
+
+    def _goes_on(self, thought: Reasoning) -> bool:
+        """Whether it belongs to the thought before it: a client that kept a stream's chunks has one in many pieces.
+
+        What proves it comes with the last piece, and is about all of them.
+        """
+        begun = self.items[-1] if self.items else None
+        if not isinstance(begun, Reasoning) or begun.signature or begun.encrypted:
+            return False
+        begun.text += thought.text
+        begun.signature, begun.encrypted = thought.signature, thought.encrypted
+        begun.origin, begun.id = thought.origin, thought.id
+        return True
 
     def _item(self, part: Members, by_model: bool) -> Item | None:
         """None for what belongs into a message."""
