@@ -309,6 +309,7 @@ def test_a_citation_comes_with_a_part() -> None:
     [
         Reasoning(signature="EqQB/+==", origin="anthropic"),
         Reasoning(encrypted="gAAA", origin="openai", id="rs_1"),
+        Reasoning(signature="~~~???>>>", origin="bedrock"),
         Reasoning(signature="c2ln+/8=", origin="gemini"),
     ],
 )
