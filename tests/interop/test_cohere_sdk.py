@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cohere
+import openai
 import pytest
 from tests.support.dialect_gateway import dialect_gateway, last_event
 from tests.support.gateway import Gateway
@@ -43,11 +44,12 @@ def said(events: list[Any]) -> str:
     return "".join(event.delta.message.content.text for event in events if event.type == "content-delta")
 
 
-def test_whole_and_streamed_say_the_same(client: cohere.ClientV2, gateway: Gateway) -> None:
-    whole = client.chat(model="gpt-4.1", messages=HELLO)
+@pytest.mark.parametrize("model", ["gpt-4.1", "native"])
+def test_whole_and_streamed_say_the_same(client: cohere.ClientV2, gateway: Gateway, model: str) -> None:
+    whole = client.chat(model=model, messages=HELLO)
     assert whole.finish_reason == "COMPLETE"
     assert whole.message.content
-    events: list[Any] = list(client.chat_stream(model="gpt-4.1", messages=HELLO))
+    events: list[Any] = list(client.chat_stream(model=model, messages=HELLO))
     assert said(events) == whole.message.content[0].text  # type: ignore[union-attr]
     assert (events[0].type, events[-1].type) == ("message-start", "message-end")
     units = events[-1].delta.usage.billed_units
@@ -134,3 +136,29 @@ def test_async(gateway: Gateway, simulator: SimulatorThread) -> None:
             assert said(events) == whole.message.content[0].text  # type: ignore[union-attr]
 
     asyncio.run(main())
+
+
+def test_the_openai_sdk_at_such_a_provider(gateway: Gateway, simulator: SimulatorThread) -> None:
+    messages: Any = [{"role": "user", "content": "weather and tide, please"}]
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        whole = client.chat.completions.create(model="native", messages=HELLO)
+        with client.chat.completions.create(model="native", messages=HELLO, stream=True) as stream:
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        assert text == whole.choices[0].message.content
+        event = last_event(gateway)
+        assert whole.usage is not None
+        assert (event.stream, event.usage.total) == (True, whole.usage.total_tokens)
+        first = client.chat.completions.create(model="native", messages=messages, tools=TOOLS, tool_choice="required")
+        calls = first.choices[0].message.tool_calls
+        assert first.choices[0].finish_reason == "tool_calls"
+        assert calls
+        assert len({call.id for call in calls}) == len(calls)
+        with client.chat.completions.stream(
+            model="native", messages=messages, tools=TOOLS, tool_choice="required"
+        ) as stream:
+            again = stream.get_final_completion().choices[0].message.tool_calls
+        assert again
+        assert [call.function.arguments for call in again] == [call.function.arguments for call in calls]
+        results: Any = [{"role": "tool", "tool_call_id": call.id, "content": "14"} for call in calls]
+        asked: Any = [*messages, first.choices[0].message, *results]
+        assert client.chat.completions.create(model="native", messages=asked, tools=TOOLS).choices[0].message.content

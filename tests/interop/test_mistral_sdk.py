@@ -110,11 +110,10 @@ def test_an_error_in_a_stream(client: Mistral, simulator: SimulatorThread) -> No
             list(stream)
 
 
-def test_embeddings_pass_natively_alone(client: Mistral) -> None:
-    with pytest.raises(MistralError) as refused:
-        client.embeddings.create(model="text-embedding-3-small", inputs=["tide"])
-    assert refused.value.status_code == 400
-    assert "cannot serve" in json.loads(refused.value.body)["message"]
+def test_embeddings(client: Mistral) -> None:
+    found = client.embeddings.create(model="text-embedding-3-small", inputs=["tide", "moon"])
+    assert [len(one.embedding or ()) for one in found.data] == [1536, 1536]
+    assert found.usage.prompt_tokens
 
 
 def test_async(gateway: Gateway, simulator: SimulatorThread) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 from ollama import AsyncClient, Client, ResponseError
 from tests.support.dialect_gateway import dialect_gateway, last_event
@@ -41,10 +42,11 @@ def client(gateway: Gateway, simulator: SimulatorThread, request: pytest.Fixture
         yield client
 
 
-def test_whole_and_streamed_say_the_same(client: Client, gateway: Gateway) -> None:
-    whole = client.chat(model="gpt-4.1", messages=HELLO)
-    assert (whole.model, whole.done, whole.done_reason) == ("gpt-4.1", True, "stop")
-    parts = list(client.chat(model="gpt-4.1", messages=HELLO, stream=True))
+@pytest.mark.parametrize("model", ["gpt-4.1", "native"])
+def test_whole_and_streamed_say_the_same(client: Client, gateway: Gateway, model: str) -> None:
+    whole = client.chat(model=model, messages=HELLO)
+    assert (whole.model, whole.done, whole.done_reason) == (model, True, "stop")
+    parts = list(client.chat(model=model, messages=HELLO, stream=True))
     assert "".join(part.message.content or "" for part in parts) == whole.message.content
     assert [part.done for part in parts] == [False] * (len(parts) - 1) + [True]
     last, event = parts[-1], last_event(gateway)
@@ -87,6 +89,12 @@ def test_generate(client: Client) -> None:
     assert parts[-1].eval_count == whole.eval_count
 
 
+def test_embeddings(client: Client) -> None:
+    found = client.embed(model="text-embedding-3-small", input=["tide", "moon"])
+    assert [len(one) for one in found.embeddings] == [1536, 1536]
+    assert found.prompt_eval_count
+
+
 def test_models_and_version(client: Client, gateway: Gateway) -> None:
     assert "gpt-4.1" in [model.model for model in client.list().models]
     connection = http.client.HTTPConnection(gateway.address)
@@ -107,9 +115,6 @@ def test_errors_are_the_sdks_own(client: Client, gateway: Gateway) -> None:
     assert refused.value.status_code == 400
     with pytest.raises(ResponseError, match="not served here"):
         client.show("gpt-4.1")
-    with pytest.raises(ResponseError) as unserved:
-        client.embed(model="text-embedding-3-small", input="tide")
-    assert unserved.value.status_code == 400
     with Client(host=gateway.url, headers={"Authorization": "Bearer wrong"}) as stranger:
         with pytest.raises(ResponseError) as denied:
             stranger.list()
@@ -130,3 +135,27 @@ def test_async(gateway: Gateway, simulator: SimulatorThread) -> None:
             assert "".join([part.message.content or "" async for part in stream]) == whole.message.content
 
     asyncio.run(main())
+
+
+def test_the_openai_sdk_at_such_a_provider(gateway: Gateway, simulator: SimulatorThread) -> None:
+    messages: Any = [{"role": "user", "content": "weather and tide, please"}]
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        whole = client.chat.completions.create(model="native", messages=HELLO)
+        with client.chat.completions.create(model="native", messages=HELLO, stream=True) as stream:
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        assert text == whole.choices[0].message.content
+        event = last_event(gateway)
+        assert whole.usage is not None
+        assert (event.stream, event.usage.total) == (True, whole.usage.total_tokens)
+        first = client.chat.completions.create(model="native", messages=messages, tools=TOOLS)
+        calls = first.choices[0].message.tool_calls
+        assert first.choices[0].finish_reason == "tool_calls"
+        assert calls
+        assert len({call.id for call in calls}) == len(calls)
+        with client.chat.completions.stream(model="native", messages=messages, tools=TOOLS) as stream:
+            again = stream.get_final_completion().choices[0].message.tool_calls
+        assert again
+        assert [call.function.arguments for call in again] == [call.function.arguments for call in calls]
+        results: Any = [{"role": "tool", "tool_call_id": call.id, "content": "14"} for call in calls]
+        asked: Any = [*messages, first.choices[0].message, *results]
+        assert client.chat.completions.create(model="native", messages=asked, tools=TOOLS).choices[0].message.content

@@ -1,7 +1,7 @@
 """Ollama's own API: `/api/chat`, `/api/generate`, `/api/embed`.
 
 A prompt of `/api/generate` is a chat with one message, also for an Ollama upstream: what shapes the raw prompt (`raw`,
-`template`, `suffix`, `context`) is refused. Embeddings pass natively alone.
+`template`, `suffix`, `context`) is refused.
 
 Source: the official `ollama` SDK; https://docs.ollama.com/api.
 """

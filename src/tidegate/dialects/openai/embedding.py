@@ -49,6 +49,7 @@ class OpenAIEmbedding:
 
     dimensions: str = "dimensions"
     takes_user: bool = True
+    answers_with_id: bool = False
 
     def decode_request(self, view: View) -> EmbeddingRequest:
         body = _body(view)
@@ -96,14 +97,19 @@ class OpenAIEmbedding:
         ]
         tokens = answer.usage.input_total
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return _encode({"object": "list", "data": data, "model": view.model, "usage": usage})
+        told = {"object": "list", "data": data, "model": view.model, "usage": usage}
+        return _encode({"id": view.id, **told} if self.answers_with_id else told)
 
 
 class MistralEmbedding(OpenAIEmbedding):
-    """Mistral's are OpenAI's but for the names of settings. Source: `mistralai` SDK, EmbeddingRequest."""
+    """Mistral's are OpenAI's but for the names of settings, and an id that its SDK insists on.
+
+    Source: `mistralai` SDK, EmbeddingRequest, EmbeddingResponse.
+    """
 
     dimensions = "output_dimension"
     takes_user = False
+    answers_with_id = True
 
 
 def _body(view: View) -> _Body:
