@@ -108,6 +108,8 @@ def _announcement(running: Running, as_json: bool) -> str:
         return json.dumps({"url": running.url, "port": running.port, "models": list(models)})
     chat = next((name for name, model in models.items() if model.task == "chat"), None)
     lines = [f"Simulated provider at {running.url}/v1", "", f"  models   {', '.join(models)}"]
+    lines.append("  dialects OpenAI and Responses /v1, Azure /openai, Anthropic /v1/messages, Gemini /v1beta/models,")
+    lines.append("           Cohere /v2, Ollama /api")
     lines.append(f"  calls    curl -s {running.url}/_sim/calls")
     if chat is not None:
         body = shlex.quote(_EXAMPLE.replace("MODEL", "gpt-4.1" if chat == "*" else chat))
