@@ -170,7 +170,7 @@ def test_a_provider_that_serves_it_is_called_in_it(client: OpenAI, way: Way) -> 
     [
         ({"model": "no-such-model"}, openai.NotFoundError, "model_not_found", "model"),
         ({"temperature": "hot"}, openai.BadRequestError, "invalid_request", "temperature"),
-        ({"tools": [{"type": "web_search"}]}, openai.BadRequestError, "unsupported_field", "tools"),
+        ({"tools": [{"type": "code_interpreter"}]}, openai.BadRequestError, "unsupported_field", "tools"),
         ({"previous_response_id": "resp_x"}, openai.BadRequestError, "unsupported_field", "previous_response_id"),
         ({"background": True}, openai.BadRequestError, "unsupported_field", "background"),
     ],

@@ -145,10 +145,16 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
     if body.truncation == "auto":
         dropped.append("truncation")
     user = body.safety_identifier or body.user
+    tools, choice = _tools(body.tools or [], dropped), _choice(body.tool_choice)
+    if choice is not None and choice.mode == "required" and not tools:
+        message = (
+            "`tool_choice` is required, and the upstream of this model has none of the tools. Offer a function tool."
+        )
+        raise unsupported_field("tool_choice", message)
     return Request(
         items=_items(body),
-        tools=_tools(body.tools or [], dropped),
-        tool_choice=_choice(body.tool_choice),
+        tools=tools,
+        tool_choice=choice,
         parallel_tool_calls=body.parallel_tool_calls,
         max_output_tokens=body.max_output_tokens,
         temperature=body.temperature,
