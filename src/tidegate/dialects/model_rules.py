@@ -31,6 +31,11 @@ def takes_effort(model: str) -> bool:
     return _bare(model).startswith(_EFFORT)
 
 
+def signs_calls(model: str) -> bool:
+    """Gemini behind OpenAI's form signs its tool calls and wants the signatures back; others refuse the member."""
+    return _bare(model).startswith("gemini")
+
+
 def takes_samplers(model: str) -> bool:
     return not _bare(model).startswith(_NO_SAMPLERS)
 

@@ -29,7 +29,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.media import data_url
-from tidegate.dialects.model_rules import effort_of, nearest_effort, takes_effort, takes_samplers
+from tidegate.dialects.model_rules import effort_of, nearest_effort, signs_calls, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ _TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast"))
 
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
-    body: Json = {"model": upstream.name, "messages": _messages(request.items)}
+    body: Json = {"model": upstream.name, "messages": _messages(request.items, signs_calls(upstream.name))}
     quirks = upstream.quirks
     _put(body, "max_tokens" if "max-tokens" in quirks else "max_completion_tokens", request.max_output_tokens)
     _samplers(body, request, upstream)
@@ -48,8 +48,10 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     _put(body, "seed", request.seed)
     _put(body, "logit_bias", request.logit_bias)
     if request.logprobs is not None:
-        body["logprobs"] = True
-        body["top_logprobs"] = request.logprobs
+        name = request.called("logprobs")
+        raise unsupported_field(
+            name, f"`{name}`: probabilities of the upstream's dialect cannot be told in the client's."
+        )
     if request.top_k is not None:
         if "top-k" in quirks:
             body["top_k"] = request.top_k
@@ -124,7 +126,7 @@ def _hints(body: Json, request: Request) -> None:
 # Messages.
 
 
-def _messages(items: list[Item]) -> list[Json]:
+def _messages(items: list[Item], signed: bool) -> list[Json]:
     messages: list[Json] = []
     waiting: list[Part] = []
     for item in items:
@@ -136,7 +138,7 @@ def _messages(items: list[Item]) -> list[Json]:
         elif isinstance(item, Message) and item.role != "assistant":
             messages.append(_spoken(item))
         else:
-            _assistant(messages, item)
+            _assistant(messages, item, signed)
     if waiting:
         messages.append({"role": "user", "content": [_part(part) for part in waiting]})
     return messages
@@ -149,7 +151,7 @@ def _spoken(message: Message) -> Json:
     return spoken
 
 
-def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall) -> None:
+def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, signed: bool) -> None:
     """What the assistant said between two others is one message here."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant"})
@@ -157,7 +159,7 @@ def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall) -> No
     if isinstance(item, Reasoning):
         return  # no standard field takes it, and upstreams reject fields that they do not know
     if isinstance(item, ToolCall):
-        said.setdefault("tool_calls", []).append(_call(item))
+        said.setdefault("tool_calls", []).append(_call(item, signed))
         return
     refusals = [part.text for part in item.parts if isinstance(part, Refusal)]
     parts: list[Part] = [part for part in item.parts if not isinstance(part, Refusal)]
@@ -179,7 +181,8 @@ def _as_list(content: str | list[Json]) -> list[Json]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _call(call: ToolCall) -> Json:
+def _call(call: ToolCall, signed: bool) -> Json:
+    """`signed`: the model is one that signs its calls and wants the proofs back."""
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     encoded: Json = {
@@ -187,7 +190,7 @@ def _call(call: ToolCall) -> Json:
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }
-    if call.signature:
+    if call.signature and signed:
         encoded["extra_content"] = {"google": {"thought_signature": call.signature}}
     return encoded
 

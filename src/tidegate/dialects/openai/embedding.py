@@ -95,9 +95,10 @@ class OpenAIEmbedding:
             {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
             for index, vector in enumerate(answer.vectors)
         ]
-        tokens = answer.usage.input_total
-        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        told = {"object": "list", "data": data, "model": view.model, "usage": usage}
+        told: dict[str, Any] = {"object": "list", "data": data, "model": view.model}
+        if answer.usage.source != "unknown":
+            tokens = answer.usage.input_total
+            told["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
         return _encode({"id": view.id, **told} if self.answers_with_id else told)
 
 
