@@ -15,7 +15,7 @@ from tidegate.core.view import METHODS
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
-from tidegate.gateway.call import begin
+from tidegate.gateway.begin import begin
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest

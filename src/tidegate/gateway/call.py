@@ -1,4 +1,4 @@
-"""One call, from its body to its record: read, admit, claim, attempt until the first content byte, settle, record.
+"""One admitted call: attempts until the first content byte, the answer, the settlement, the record.
 
 A Call is a state machine driven by callbacks of the wire. Whatever ends it (answer, refusal, fault, disconnect), it settles
 its grant and leaves one UsageEvent and one Decision, before the last byte of the answer is sent.
@@ -7,20 +7,18 @@ its grant and leaves one UsageEvent and one Decision, before the last byte of th
 import asyncio
 from typing import Final
 
-from tidegate.core.claims import Refusal
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import View
-from tidegate.decide.admit import Admission, admit, refusal_problem
-from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
+from tidegate.decide.admit import Admission
+from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Answer, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
-from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
@@ -38,7 +36,7 @@ from tidegate.gateway.headers import (
     upstream_headers,
     utilisation,
 )
-from tidegate.gateway.kept_responses import go_on, keep
+from tidegate.gateway.kept_responses import keep
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.upstreams import signature
@@ -47,7 +45,6 @@ from tidegate.state.memory import Grant
 from tidegate.wire.message import encode_headers
 from tidegate.wire.server import Exchange
 
-_LEASE_MARGIN: Final = 60.0
 _BACKOFF_FIRST: Final = 0.1
 _BACKOFF_MOST: Final = 2.0
 _JSON: Final = "content-type: application/json\r\n"
@@ -56,7 +53,7 @@ _NOTHING_USED: Final = Usage(source="reported")
 
 
 class Call:
-    """Owner of its attempts and listener of its exchange. Made only by `begin`."""
+    """Owner of its attempts and listener of its exchange. Made by `begin`."""
 
     __slots__ = (
         "_admission",
@@ -269,6 +266,7 @@ class Call:
         try:
             if relay is None:
                 raise unserved(view, provider.dialect)
+            view.dropped = ()  # of the attempt before
             body = relay.encode_request(view, target.upstream, output_cap=self._admission.output_cap)
             if view.dropped and self._route.spec.strict:
                 raise not_dropped(view)
@@ -401,47 +399,3 @@ class Call:
             self._runtime.state.remaining(self._grant.counters),
             self._runtime.clock.now_ns(),
         )
-
-
-def begin(
-    runtime: Runtime,
-    exchange: Exchange,
-    endpoint: Endpoint,
-    consumer: CompiledConsumer,
-    digest: bytes,
-) -> None:
-    """Reads, admits and claims; then the Call lives by its callbacks. Refusals are answered and recorded here."""
-    request = exchange.request
-    record = CallRecord(runtime, endpoint.dialect, endpoint.operation, consumer, digest, request)
-    try:
-        view = endpoint.dialect.read(endpoint.operation, request.body, endpoint.tells)
-    except UnreadableRequest as error:
-        _refuse(runtime, exchange, record, None, error.problem)
-        return
-    view.id, view.time_ns = record.id, record.time_ns
-    if view.previous:
-        go_on(runtime.answers, consumer.name, view)
-    region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
-    admission = admit(view, consumer, runtime.compiled, region)
-    if isinstance(admission, Problem):
-        _refuse(runtime, exchange, record, view, admission)
-        return
-    record.admitted(admission)
-    taken = runtime.state.take(admission.claims, admission.route.deadline + _LEASE_MARGIN)
-    if isinstance(taken, Refusal):
-        record.refused = taken
-        _refuse(runtime, exchange, record, view, refusal_problem(taken, record.time_ns))
-        return
-    runtime.metrics.in_flight += 1
-    runtime.health.count_call()
-    call = Call(runtime, exchange, view, admission, taken, record)
-    exchange.listener = call
-    call.start()
-
-
-def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:
-    end = End(problem.status, "refused", code=problem.code, reason=problem.message, usage=_NOTHING_USED)
-    record.keep(runtime, view, None, end)
-    remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
-    head = _JSON + answer_head(record, "", remaining, record.time_ns) + problem_headers(problem, record.dialect)
-    exchange.respond(problem.status, head.encode(), record.dialect.encode_problem(problem))

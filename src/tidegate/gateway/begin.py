@@ -1,0 +1,60 @@
+"""The beginning of a call: its body is read, it is admitted, it claims; or it is refused, and that is recorded too."""
+
+from typing import Final
+
+from tidegate.core.claims import Refusal
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Usage
+from tidegate.core.view import View
+from tidegate.decide.admit import admit, refusal_problem
+from tidegate.decide.compiled import CompiledConsumer
+from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.gateway.call import Call
+from tidegate.gateway.endpoints import Endpoint
+from tidegate.gateway.headers import answer_head, header_value, problem_headers
+from tidegate.gateway.kept_responses import go_on
+from tidegate.gateway.record import CallRecord, End
+from tidegate.gateway.runtime import Runtime
+from tidegate.wire.server import Exchange
+
+_LEASE_MARGIN: Final = 60.0
+_JSON: Final = "content-type: application/json\r\n"
+_NOTHING_USED: Final = Usage(source="reported")
+
+
+def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: CompiledConsumer, digest: bytes) -> None:
+    """From here the Call lives by its callbacks."""
+    request = exchange.request
+    record = CallRecord(runtime, endpoint.dialect, endpoint.operation, consumer, digest, request)
+    try:
+        view = endpoint.dialect.read(endpoint.operation, request.body, endpoint.tells)
+    except UnreadableRequest as error:
+        _refuse(runtime, exchange, record, None, error.problem)
+        return
+    view.id, view.time_ns = record.id, record.time_ns
+    if view.previous:
+        go_on(runtime.answers, consumer.name, view)
+    region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
+    admission = admit(view, consumer, runtime.compiled, region)
+    if isinstance(admission, Problem):
+        _refuse(runtime, exchange, record, view, admission)
+        return
+    record.admitted(admission)
+    taken = runtime.state.take(admission.claims, admission.route.deadline + _LEASE_MARGIN)
+    if isinstance(taken, Refusal):
+        record.refused = taken
+        _refuse(runtime, exchange, record, view, refusal_problem(taken, record.time_ns))
+        return
+    runtime.metrics.in_flight += 1
+    runtime.health.count_call()
+    call = Call(runtime, exchange, view, admission, taken, record)
+    exchange.listener = call
+    call.start()
+
+
+def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:
+    end = End(problem.status, "refused", code=problem.code, reason=problem.message, usage=_NOTHING_USED)
+    record.keep(runtime, view, None, end)
+    remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
+    head = _JSON + answer_head(record, "", remaining, record.time_ns) + problem_headers(problem, record.dialect)
+    exchange.respond(problem.status, head.encode(), record.dialect.encode_problem(problem))
