@@ -46,7 +46,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     folder = tmp_path_factory.mktemp("hints")
     env = {"SIM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY}
     with simulator_thread() as simulator, gateway_process(folder, CONFIG.format(url=simulator.url), env=env) as gateway:
-        yield openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=CLIENT_KEY, max_retries=0)
+        with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=CLIENT_KEY, max_retries=0) as made:
+            yield made
 
 
 def asked(client: openai.OpenAI, model: str) -> dict[str, str]:
