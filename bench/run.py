@@ -16,6 +16,7 @@ from measures.memory import memory
 from measures.streams import streams
 from measures.table import Table
 from measures.throughput import latency, throughput
+from measures.translation import translated_answers, translated_streams
 from peers.peer import Instance, NotInstallable, Peer, apt_install, start_peer
 from rig.load import Endpoint
 from rig.messages import MODEL, request_body
@@ -27,7 +28,7 @@ from rig.upstreams import Upstreams, start_upstreams
 HERE = Path(__file__).parent
 WORK = HERE / ".work"
 PEERS = ("nginx", "haproxy", "envoy", "tidegate", "vllm-router", "sglang-router", "tensorzero", "portkey", "litellm")
-MEASURES = ("throughput", "latency", "streams", "bodies", "memory")
+MEASURES = ("throughput", "latency", "streams", "bodies", "memory", "translation", "translated-streams")
 FAST = ("nginx", "haproxy", "envoy", "tidegate", "vllm-router")
 """Peers that can carry a thousand streams and large bodies at a useful rate."""
 
@@ -76,11 +77,11 @@ class Bench:
             say(f"{name} {self.versions[name]} is up after {started[name].ready_seconds:.1f} s")
         return started
 
-    def body(self, endpoint: Endpoint, size: int = 800, *, stream: bool = False) -> Path:
+    def body(self, endpoint: Endpoint, size: int = 800, *, stream: bool = False, ask_usage: bool = True) -> Path:
         """A file with a request of that size for that endpoint's model."""
-        path = self.files / f"body-{size}-{stream}-{endpoint.model.replace(':', '_')}.json"
+        path = self.files / f"body-{size}-{stream}-{ask_usage}-{endpoint.model.replace(':', '_')}.json"
         if not path.exists():
-            path.write_bytes(request_body(size, model=endpoint.model, stream=stream))
+            path.write_bytes(request_body(size, model=endpoint.model, stream=stream, ask_usage=ask_usage))
         return path
 
     def run(self) -> dict[str, Table]:
@@ -88,9 +89,9 @@ class Bench:
         tables: dict[str, Table] = {}
         only = self.options.only
         try:
-            if {"throughput", "latency", "memory"} & set(only):
+            if {"throughput", "latency", "memory", "translation"} & set(only):
                 tables |= self.whole_answers(only)
-            if {"streams", "bodies"} & set(only):
+            if {"streams", "bodies", "translated-streams"} & set(only):
                 tables |= self.streams_and_bodies(only)
         finally:
             self.upstreams.stop()
@@ -113,6 +114,11 @@ class Bench:
                         endpoints, self.body, seconds=self.options.seconds, rounds=self.options.rounds
                     )
                     show(taken[name])
+            if "translation" in only and "tidegate" in instances:
+                taken["translation"] = translated_answers(
+                    instances["tidegate"], self.body, seconds=self.options.seconds, rounds=self.options.rounds
+                )
+                show(taken["translation"])
         finally:
             stop(instances)
         return taken
@@ -137,6 +143,15 @@ class Bench:
                     rounds=self.options.rounds,
                 )
                 show(taken["streams"])
+            if "translated-streams" in only and "tidegate" in instances:
+                taken["translated-streams"] = translated_streams(
+                    instances["tidegate"],
+                    lambda endpoint: self.body(endpoint, stream=True, ask_usage=False),
+                    count=self.options.streams // 2,
+                    seconds=self.options.seconds,
+                    rounds=self.options.rounds,
+                )
+                show(taken["translated-streams"])
         finally:
             stop(instances)
         return taken

@@ -8,7 +8,7 @@ CHUNK_SECONDS = 0.02
 _WORDS = "the quick brown fox jumps over the lazy dog while tides rise and fall along the gate of the harbour "
 
 
-def request_body(size: int = 800, *, model: str = MODEL, stream: bool = False) -> bytes:
+def request_body(size: int = 800, *, model: str = MODEL, stream: bool = False, ask_usage: bool = True) -> bytes:
     """A chat request of `size` bytes, give or take a few."""
 
     def render(prompt: str) -> bytes:
@@ -22,7 +22,9 @@ def request_body(size: int = 800, *, model: str = MODEL, stream: bool = False) -
             "temperature": 0.7,
         }
         if stream:
-            fields |= {"stream": True, "stream_options": {"include_usage": True}}
+            fields["stream"] = True
+            if ask_usage:
+                fields["stream_options"] = {"include_usage": True}
         return json.dumps(fields).encode()
 
     missing = max(0, size - len(render("")))

@@ -77,7 +77,7 @@ class Client:
                 if stream.last:
                     self.gaps.append(now - stream.last)
             stream.last = now
-        if stream.ending or b"[DONE]" in data:
+        if stream.ending or b"[DONE]" in data or b"message_stop" in data:
             self.near_the_end(stream, data)
 
     def near_the_end(self, stream: Stream, data: bytes) -> None:

@@ -25,6 +25,9 @@ _THROUGHPUT = {
 }
 
 
+_CLIENTS = ("OpenAI client", "Anthropic client")
+
+
 def verdicts(tables: dict[str, Table]) -> Iterator[Verdict]:
     """One per target whose figures were taken."""
     if table := tables.get("throughput"):
@@ -49,6 +52,16 @@ def verdicts(tables: dict[str, Table]) -> Iterator[Verdict]:
         if pss is not None and ready is not None:
             yield Verdict("idle memory at most 90 MB", f"{figure(pss)} MB PSS", pss <= 90)
             yield Verdict("ready within 1.5 s", f"{ready:.2f} s", ready <= 1.5)
+    if table := tables.get("translation"):
+        native, other = (table.value(name, "requests/s") for name in _CLIENTS)
+        if native and other:
+            share = other / native
+            yield Verdict("a translated call at half the throughput of a native one", f"{share:.2f} ×", share >= 0.5)
+    if table := tables.get("translated-streams"):
+        native, other = (table.value(name, "CPU µs per chunk") for name in _CLIENTS)
+        if native and other:
+            cost = other / native
+            yield Verdict("CPU per translated chunk at most 4 × a native one's", f"{cost:.2f} ×", cost <= 4)
 
 
 def _throughput(table: Table) -> Iterator[Verdict]:
