@@ -261,6 +261,21 @@ def test_azure_clients_reach_the_simulator(provider: SimulatorThread) -> None:
     assert {call.key for call in provider.calls()} == {"azure-key"}
 
 
+def test_azure_clients_reach_the_gateway(provider: SimulatorThread, gateway_url: str) -> None:
+    """Their deployment is a model's public name; behind it any provider of OpenAI's dialect."""
+    provider.reset()
+    with AzureOpenAI(azure_endpoint=gateway_url, api_key=CLIENT_KEY, api_version="2024-10-21") as client:
+        whole = client.chat.completions.create(model="gpt-4.1", messages=HELLO)
+        with client.chat.completions.create(model="gpt-4.1", messages=HELLO, stream=True) as stream:
+            text = "".join(choice.delta.content or "" for chunk in stream for choice in chunk.choices)
+        vectors = client.embeddings.create(model="text-embedding-3-small", input="tide")
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model="not-there", messages=HELLO)
+    assert text == whole.choices[0].message.content
+    assert len(vectors.data[0].embedding) == 1536
+    assert caught.value.code == "model_not_found"
+
+
 # Errors, retries, timeouts.
 
 
