@@ -35,6 +35,8 @@ def fault(kind: str, status: int = 0, detail: str = "", headers: Headers | None 
         ([(b"retry-after", b"9" * 400)], DAY),
         ([(b"retry-after-ms", b"9" * 400)], DAY),
         ([(b"retry-after", b"Sat, 21 Nov 2026 09:00:42 GMT")], 42.0),
+        ([(b"retry-after", b"Sat, 21 Nov 99999999999999999999 09:00:42 GMT")], None),
+        ([(b"retry-after", b"Sat, 21 Nov 2026 09:00:42 +99999999999999999999")], None),
         ([(b"retry-after", b"Saturday, 21-Nov-26 09:00:42 GMT")], 42.0),
         ([(b"retry-after", b"Sat, 21 Nov 2026 08:00:00 GMT")], 0.0),
         ([(b"retry-after", b"Sat, 21 Nov 2099 08:00:00 GMT")], DAY),
