@@ -30,7 +30,7 @@ def retry_after_seconds(headers: Headers, now_ns: int) -> float | None:
     if seconds is None and value:
         try:
             seconds = parsedate_to_datetime(value.decode("latin-1")).timestamp() - now_ns / 1e9
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: a year or a zone of more digits than a date can have
             return None
     return None if seconds is None else _sane(seconds)
 
@@ -108,6 +108,12 @@ def not_dropped(view: View) -> UnreadableRequest:
     names = ", ".join(f"`{one}`" for one in view.dropped)
     message = f"The upstream of `{view.model}` has no {names}, and this model is strict. Leave it out."
     return UnreadableRequest(Problem(status=400, code="unsupported_field", message=message, field=view.dropped[0]))
+
+
+def not_encoded(target: str) -> Problem:
+    """500: the gateway's own fault, which the log tells of."""
+    message = f"The gateway failed to put this request into the form of {target}. Its log says why."
+    return Problem(status=500, code="internal_error", message=message)
 
 
 def _sane(seconds: float) -> float:
