@@ -4,7 +4,9 @@ Until the first content byte nothing has gone to the client and the owner may tr
 stream belongs to this attempt, and it ends well or breaks visibly.
 """
 
-from typing import Final, Protocol
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +16,7 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import COUNTED, Answer, Dialect, Relay, UnreadableAnswer, errors_in_headers
+from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers
 from tidegate.gateway.headers import header_value
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
@@ -26,6 +28,10 @@ _MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
 _MAX_FAULT_BYTES: Final = 1024 * 1024
 _MAX_HELD_BYTES: Final = 64 * 1024
 """Events before the first content byte (roles, comments) wait here."""
+
+log = logging.getLogger(__name__)
+
+_Read = TypeVar("_Read")
 
 STREAM_BROKEN: Final = Problem(
     status=502,
@@ -52,7 +58,9 @@ class AttemptOwner(Protocol):
 
     def first_byte(self, attempt: "Attempt") -> None: ...
 
-    def answered(self, attempt: "UnaryAttempt", answer: Answer) -> None: ...
+    def answered(self, attempt: "UnaryAttempt", usage: Usage, body: bytes) -> None:
+        """`body` is the client's: whatever can fail about it has been done, so that it may be settled."""
+        ...
 
     def faulted(self, attempt: "Attempt", fault: UpstreamFault) -> None: ...
 
@@ -140,6 +148,24 @@ class Attempt:
             told = named.read_fault_headers(self.status, self.headers, body)
         self.owner.faulted(self, UpstreamFault("status", self.status, self.headers, body, told, told.message))
 
+    def taken_in(self, read: Callable[[], _Read]) -> _Read | None:
+        """What `read` makes of the end of an answer; None where it cannot, and then the owner has been told.
+
+        The wire has let go of the call by now: what escaped from here would leave its client waiting for ever.
+        """
+        try:
+            return read()
+        except UnreadableAnswer as error:
+            detail = str(error)
+        except Exception:
+            log.exception("an answer's end could not be read")  # a bug of a dialect: it ends its own call, not more
+            detail = "the answer could not be taken in"
+        self.unreadable(detail)
+        return None
+
+    def unreadable(self, detail: str) -> None:
+        self.malformed(detail)
+
     def malformed(self, detail: str) -> None:
         self.owner.faulted(self, UpstreamFault("malformed", self.status, self.headers, b"", Fault("", "", ""), detail))
 
@@ -158,14 +184,17 @@ class UnaryAttempt(Attempt):
         if self.status != 200:
             self.status_fault()
             return
-        try:
-            answer = self.relay.read_answer(self.view.operation, self.body())
-        except UnreadableAnswer as error:
-            self.malformed(str(error))
-            return
-        if answer.usage is COUNTED:
-            answer.usage = Usage(input=self.view.estimated_input_tokens, source="reported")
-        self.owner.answered(self, answer)
+        told = self.taken_in(self._read)
+        if told is not None:
+            self.owner.answered(self, *told)
+
+    def _read(self) -> tuple[Usage, bytes]:
+        """(what it used, the client's body). Raises UnreadableAnswer."""
+        answer = self.relay.read_answer(self.view.operation, self.body())
+        usage = answer.usage
+        if usage is COUNTED:
+            usage = Usage(input=self.view.estimated_input_tokens, source="reported")
+        return usage, self.relay.encode_answer(answer, self.view)
 
 
 class StreamAttempt(Attempt):
@@ -218,15 +247,19 @@ class StreamAttempt(Attempt):
         if self.exchange is None and not media.startswith(self.relay.upstream_media):
             self._break("a stream was asked for, the answer is none")
             return
-        try:
-            marker = self.reader.end_marker()
-        except UnreadableAnswer as error:
-            self._break(str(error))
-            return
-        if marker is None:
-            self._break("the stream ended without its end marker")
-        else:
+        marker = self.taken_in(self._ended)
+        if marker is not None:
             self._finish([], marker)
+
+    def _ended(self) -> bytes:
+        """The client's end marker. Raises UnreadableAnswer."""
+        marker = self.reader.end_marker()
+        if marker is None:
+            raise UnreadableAnswer("the stream ended without its end marker")
+        return marker
+
+    def unreadable(self, detail: str) -> None:
+        self._break(detail)
 
     def on_failure(self, failure: Failure) -> None:
         if self.exchange is None:

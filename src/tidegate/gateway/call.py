@@ -5,6 +5,7 @@ its grant and leaves one UsageEvent and one Decision, before the last byte of th
 """
 
 import asyncio
+import logging
 from typing import Final
 
 from tidegate.core.money import usd_from_nano
@@ -16,13 +17,14 @@ from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
-from tidegate.dialects.dialect import FORM_HEADS, Answer, Dialect, UnreadableRequest
+from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
     not_dropped,
+    not_encoded,
     passes_through,
     retry_after,
     translated_problem,
@@ -50,6 +52,8 @@ _BACKOFF_MOST: Final = 2.0
 _JSON: Final = "content-type: application/json\r\n"
 _CLIENT_GONE: Final = 499
 _NOTHING_USED: Final = Usage(source="reported")
+
+log = logging.getLogger(__name__)
 
 
 class Call:
@@ -150,12 +154,11 @@ class Call:
         self._record.first_byte_at = now
         runtime.health.first_byte(attempt.candidate.health, now - attempt.started)
 
-    def answered(self, attempt: UnaryAttempt, answer: Answer) -> None:
+    def answered(self, attempt: UnaryAttempt, usage: Usage, body: bytes) -> None:
         self._succeeded(attempt)
-        cost = self._end(End(200, "ok", usage=answer.usage, candidate=attempt.candidate))
+        cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, _JSON)}x-tidegate-cost-usd: {told}\r\n"
-        body = attempt.relay.encode_answer(answer, self._view)
         self._keep()
         self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
 
@@ -272,6 +275,11 @@ class Call:
                 raise not_dropped(view)
         except UnreadableRequest as error:
             self._cannot_honour(candidate, error.problem)
+            return
+        except Exception:
+            # A bug of a dialect: escaping from here, on a timer's word perhaps, it would leave the call open for ever.
+            log.exception("a request could not be encoded")
+            self._cannot_honour(candidate, not_encoded(candidate.target.label))
             return
         self._attempts_left -= 1
         self._record.attempts_made += 1
