@@ -47,6 +47,8 @@ class View(Struct):
     """For budgets: an upper bound (a token is at least a byte; images counted apart)."""
     max_output_tokens: int | None
     """What the client allows, over all choices; None when it set no bound; 0 where an operation has no output."""
+    choices: int = 1
+    """How many answers it asks for: a bound that is set for want of the client's own holds for each of them."""
     usage_asked: bool = False
     """The client itself asked for the usage chunk of a stream."""
     affinity: bytes = b""

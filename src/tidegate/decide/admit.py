@@ -55,7 +55,7 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
             message=f"Model `{view.model}` serves {route.spec.task}, not {view.operation}: choose another model.",
             field="model",
         )
-    output = route.max_output if view.max_output_tokens is None else view.max_output_tokens
+    output = route.max_output * view.choices if view.max_output_tokens is None else view.max_output_tokens
     cap = None
     if consumer.hard_budget:
         if not route.priced:

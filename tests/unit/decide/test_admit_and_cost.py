@@ -59,6 +59,13 @@ def test_without_a_bound_the_models_own_is_reserved_and_set_upstream() -> None:
     assert admitted(compiled(model("m", target("a"), max_output=50))).output_cap is None
 
 
+def test_a_bound_that_is_set_for_each_of_several_answers_is_reserved_for_all() -> None:
+    to = compiled(model("m", target("a", price=1), max_output=50), buckets=(BUDGET,))
+    asked = admitted(to, b',"n":3')
+    assert asked.output_cap == 50
+    assert asked.claims.amounts == [len(ASK % b',"n":3') * 1000 + 3 * 50 * 4000]
+
+
 @pytest.mark.parametrize(
     ("known", "status", "code"), [(True, 403, "model_not_allowed"), (False, 404, "model_not_found")]
 )

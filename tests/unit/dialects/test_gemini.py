@@ -115,6 +115,7 @@ class TestRead:
         assert (made.model, made.stream, made.form, made.max_output_tokens) == ("m", True, "array", 21)
         assert made.worst_input_tokens >= made.estimated_input_tokens > 0
         assert view().max_output_tokens is None
+        assert view({**HI, "generationConfig": {"candidateCount": 3}}).choices == 3
 
     def test_a_file_elsewhere_is_bounded_from_above(self) -> None:
         parts = [{"fileData": {"fileUri": "gs://a/b", "mimeType": "application/pdf"}}]

@@ -79,6 +79,7 @@ class Gemini:
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + _files(body) * _FILE_TOKENS,
             max_output_tokens=_max_output(fields) if operation == "chat" else 0,
+            choices=_several(fields) if operation == "chat" else 1,
             usage_asked=True,
             affinity=_affinity(fields, required),
             form=path.form,
@@ -135,8 +136,7 @@ class Gemini:
         return _encode(fields)
 
     def stream_reader(self, view: View) -> ChunkReader:
-        generation = Members(view.fields).object("generationConfig")
-        return ChunkReader(view, candidates=1 if generation is None else _candidates(generation))
+        return ChunkReader(view, candidates=view.choices)
 
     def splitter(self) -> SseSplitter:
         return SseSplitter()
@@ -173,6 +173,11 @@ def _max_output(fields: dict[str, Raw]) -> int | None:
     if not 0 < bound <= MAX_COUNT:
         raise generation.bad("maxOutputTokens", f"must be a whole number from 1 to {MAX_COUNT}")
     return bound * several
+
+
+def _several(fields: dict[str, Raw]) -> int:
+    generation = Members(fields).object("generationConfig")
+    return 1 if generation is None else _candidates(generation)
 
 
 def _candidates(generation: Members) -> int:

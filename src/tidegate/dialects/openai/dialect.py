@@ -95,6 +95,7 @@ class OpenAI:
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + images * _IMAGE_TOKENS,
             max_output_tokens=_max_output(operation, fields),
+            choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
             usage_asked=stream and _usage_asked(fields),
             affinity=bytes(memoryview(fields[required])[:_AFFINITY_BYTES]),
         )
