@@ -25,6 +25,7 @@ class CannedUpstream:
     url: str = ""
     answers: dict[str, list[Canned]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    """Path, headers, and the body: JSON as it reads, else bytes."""
 
     def will(self, path: str, *answers: Canned) -> None:
         """The answers to the next calls of `path`, in order; the last one stays."""
@@ -42,7 +43,8 @@ def canned_upstream() -> Iterator[CannedUpstream]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            upstream.asked.append((self.path, headers, json.loads(body)))
+            asked = json.loads(body) if headers["content-type"] == "application/json" else body
+            upstream.asked.append((self.path, headers, asked))
             answers = upstream.answers[self.path]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             self.send_response(answer.status)

@@ -9,8 +9,8 @@ from tidegate.config.scalars import Duration, NotYet, Usd
 from tidegate.core.snapshot import RetryOn, Strategy
 
 Task = Annotated[
-    Literal["chat", "embedding", "moderation", "inference", "rerank"],
-    NotYet(("image", "speech", "transcription")),
+    Literal["chat", "embedding", "moderation", "inference", "rerank", "image"],
+    NotYet(("speech", "transcription")),
 ]
 Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]
@@ -41,7 +41,7 @@ class ModelPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     reasoning_per_million: Usd | None = None
     """Output tokens spent on reasoning."""
     per_request: Usd | None = None
-    """US dollars per call, on top of the tokens."""
+    """US dollars per call, on top of the tokens. A call for several images counts as several."""
 
     def __post_init__(self) -> None:
         if self.input_per_million is None and self.per_request is None:

@@ -6,11 +6,13 @@ import msgspec
 from msgspec import Struct
 
 Operation = Literal[
-    "chat", "completion", "embedding", "moderation", "inference", "description", "token_count", "rerank"
+    "chat", "completion", "embedding", "moderation", "inference", "description", "token_count", "rerank", "image"
 ]
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""
+UNMETERED: frozenset[Operation] = frozenset(("image",))
+"""Their answers need not say what was used, and no field of their requests bounds the output."""
 METHODS: dict[Operation, bytes] = {"description": b"GET"}
 """The HTTP method of operations that are no POST."""
 
@@ -49,6 +51,8 @@ class View(Struct):
     """What the client allows, over all choices; None when it set no bound; 0 where an operation has no output."""
     choices: int = 1
     """How many answers it asks for: a bound that is set for want of the client's own holds for each of them."""
+    requests: int = 1
+    """For how many requests' price (`perRequest`) it counts: the images that it asks for."""
     usage_asked: bool = False
     """The client itself asked for the usage chunk of a stream."""
     affinity: bytes = b""

@@ -8,7 +8,7 @@ from tidegate.core.claims import Bucket, Claims, Refusal
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.snapshot import EndpointRule
-from tidegate.core.view import FREE, View
+from tidegate.core.view import FREE, UNMETERED, View
 from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
 from tidegate.decide.cost import worst_cost_nano
 
@@ -37,6 +37,7 @@ _TASKS = {
     "description": "inference",
     "token_count": "chat",
     "rerank": "rerank",
+    "image": "image",
 }
 
 
@@ -55,14 +56,20 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
             message=f"Model `{view.model}` serves {route.spec.task}, not {view.operation}: choose another model.",
             field="model",
         )
-    output = route.max_output * view.choices if view.max_output_tokens is None else view.max_output_tokens
+    unmetered = view.operation in UNMETERED
     cap = None
     if consumer.hard_budget:
         if not route.priced:
             return _unpriced(view.model)
-        cap = route.spec.max_output_tokens if view.max_output_tokens is None else None
+        if unmetered and not _bounded(route):
+            return _unbounded(view.model)
+        cap = route.spec.max_output_tokens if view.max_output_tokens is None and not unmetered else None
     money = worst_cost_nano(
-        view.worst_input_tokens, output, route.dearest_input, route.dearest_output, route.per_request_nano
+        view.worst_input_tokens,
+        _worst_output(view, route),
+        route.dearest_input,
+        route.dearest_output,
+        route.per_request_nano * view.requests,
     )
     tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
     if view.operation in FREE:
@@ -71,6 +78,20 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
     by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
     claims = Claims(buckets, [by_kind[kind] for kind in kinds])
     return Admission(route, claims, consumer.hard_budget, cap, tokens, rule)
+
+
+def _bounded(route: CompiledRoute) -> bool:
+    """Of operations without a bound in their requests: the operator has said what an answer has at most, or it is free."""
+    return not route.dearest_output or all(one.spec.max_output_tokens for one in (route, *route.fallbacks))
+
+
+def _worst_output(view: View, route: CompiledRoute) -> int:
+    if view.max_output_tokens is not None:
+        return view.max_output_tokens
+    if view.operation in UNMETERED:
+        # Nothing can be set upstream, so a fallback with a larger bound of its own may use that.
+        return view.requests * max(one.max_output for one in (route, *route.fallbacks))
+    return route.max_output * view.choices
 
 
 def refusal_problem(refusal: Refusal, now_ns: int) -> Problem:
@@ -143,5 +164,16 @@ def _unpriced(model: str) -> Problem:
         code="unpriced_model",
         message=f"No target of model `{model}` has a known price, and this key has a hard budget: its cost "
         "could not be held to it. The operator can set `price` on the model.",
+        field="model",
+    )
+
+
+def _unbounded(model: str) -> Problem:
+    return Problem(
+        status=403,
+        code="unpriced_model",
+        message=f"Nothing bounds the tokens of an answer of model `{model}`, and this key has a hard budget: its cost "
+        "could not be held to it. The operator can set `maxOutputTokens` on the model and its fallbacks (what one image "
+        "or recording has at most), or a price by `perRequest` alone.",
         field="model",
     )

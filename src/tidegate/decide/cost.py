@@ -7,8 +7,11 @@ from tidegate.core.usage import Price, Rates, Usage
 _PER: Final = 1_000_000
 
 
-def cost_nano(usage: Usage, price: Price) -> int:
-    """Exact; rounded once, half up. The tier is chosen by the call's whole input."""
+def cost_nano(usage: Usage, price: Price, requests: int = 1) -> int:
+    """Exact; rounded once, half up. The tier is chosen by the call's whole input.
+
+    `requests`: how many times the price of a request is due.
+    """
     rates = rates_for(price, usage.input_total)
     base_in, base_out = rates.input, rates.output
     total = usage.input * base_in + usage.output * base_out
@@ -28,7 +31,12 @@ def cost_nano(usage: Usage, price: Price) -> int:
         total += usage.output_audio * _or(rates.output_audio, base_out)
     if usage.output_image:
         total += usage.output_image * _or(rates.output_image, base_out)
-    return (total + _PER // 2) // _PER + price.per_request_nano
+    return (total + _PER // 2) // _PER + price.per_request_nano * requests
+
+
+def by_request_alone(price: Price) -> bool:
+    """No token costs anything: what a call costs is known without its usage."""
+    return not dearest_input(price) and not dearest_output(price)
 
 
 def rates_for(price: Price, input_tokens: int) -> Rates:

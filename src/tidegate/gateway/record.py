@@ -10,10 +10,10 @@ from msgspec import Struct
 from tidegate.core.claims import Claims, Refusal
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
 from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Usage, UsageEvent
-from tidegate.core.view import FREE, Operation, View
+from tidegate.core.view import FREE, UNMETERED, Operation, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
-from tidegate.decide.cost import cost_nano
+from tidegate.decide.cost import by_request_alone, cost_nano
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import Dialect
 from tidegate.gateway.access_log import access_line
@@ -139,7 +139,7 @@ class CallRecord:
 
         When this returns the record survives the process: only then may the last byte of the answer be sent.
         """
-        cost, charged = self._settled(runtime, grant, end)
+        cost, charged = self._settled(runtime, grant, end, 1 if view is None else view.requests)
         now = runtime.clock.monotonic()
         event = self._event(view, end, cost, charged, now)
         try:
@@ -151,7 +151,7 @@ class CallRecord:
             runtime.access_log.write(access_line(event, self.request_id, self.client))
         return cost
 
-    def _settled(self, runtime: Runtime, grant: Grant | None, end: End) -> tuple[int | None, int]:
+    def _settled(self, runtime: Runtime, grant: Grant | None, end: End, requests: int) -> tuple[int | None, int]:
         """(cost, charged to budgets). An unknown cost is charged as reserved where an upstream answered."""
         usage, candidate = end.usage, end.candidate
         if candidate is None or self.operation in FREE:
@@ -160,7 +160,10 @@ class CallRecord:
                 runtime.state.release(grant)
             return cost, 0
         price = candidate.target.spec.price
-        cost = None if price is None or usage.source == "unknown" else cost_nano(usage, price)
+        known = usage.source != "unknown" or (self.operation in UNMETERED and end.outcome == "ok")
+        cost = None
+        if price is not None and known and (usage.source != "unknown" or by_request_alone(price)):
+            cost = cost_nano(usage, price, requests)
         if grant is None:
             return cost, 0
         charged = grant.money_nano if cost is None else cost

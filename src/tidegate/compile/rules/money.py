@@ -14,6 +14,8 @@ from tidegate.decide.compiled import DEFAULT_MAX_OUTPUT
 from tidegate.decide.cost import dearest_output, worst_cost_nano
 
 Owner = Team | Consumer
+_ANSWERED_IN_TOKENS = frozenset(("chat", "image"))
+"""Tasks whose answers cost tokens of their own."""
 
 
 def _owners(resources: Resources) -> Iterator[Owner]:
@@ -64,7 +66,7 @@ def _call_cost(subject: Subject, model: str) -> int | None:
     if not prices:
         return None
     spec = subject.models[model].spec
-    output = (spec.max_output_tokens or DEFAULT_MAX_OUTPUT) if spec.task == "chat" else 0
+    output = (spec.max_output_tokens or DEFAULT_MAX_OUTPUT) if spec.task in _ANSWERED_IN_TOKENS else 0
     per_request = max(price.per_request_nano for price in prices)
     return worst_cost_nano(0, output, 0, max(map(dearest_output, prices)), per_request)
 
@@ -161,9 +163,9 @@ def unpriced_for_some(subject: Subject) -> Iterator[Hit]:
 
 
 def incomplete_price(subject: Subject) -> Iterator[Hit]:
-    """A price for chat says nothing of output tokens."""
+    """A price for chat or images says nothing of output tokens."""
     for model in subject.resources.models:
-        if model.spec.task != "chat":
+        if model.spec.task not in _ANSWERED_IN_TOKENS:
             continue
         prices: list[tuple[ModelPrice | None, Path]] = [(model.spec.price, ("spec", "price"))]
         for index, target in enumerate(model.spec.targets):

@@ -1,0 +1,151 @@
+"""The OpenAI SDK's images through the gateway to a provider that answers with fixed bytes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai.types import ImagesResponse
+from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstream
+from tests.support.dialect_gateway import last_event
+from tests.support.gateway import Gateway, gateway_process
+from tests.support.strict_models import read_strictly
+
+KEY = "tg-media-client"
+BUDGETED = "tg-media-budget"
+CONFIG = """
+kind: Provider
+metadata: {name: house}
+spec: {dialect: openai, baseUrl: "URL/v1", credentials: [{apiKey: {env: UP_KEY}}]}
+---
+kind: Provider
+metadata: {name: cloud}
+spec: {dialect: azure-openai, baseUrl: "URL", apiVersion: "2025-04-01", credentials: [{apiKey: {env: UP_KEY}}]}
+---
+kind: Model
+metadata: {name: painter}
+spec:
+  task: image
+  targets: [{provider: house, model: gpt-image-1}]
+  price: {inputPerMillion: 5, imageInputPerMillion: 10, outputPerMillion: 10, imageOutputPerMillion: 40}
+---
+kind: Model
+metadata: {name: old-painter}
+spec: {task: image, targets: [{provider: cloud, model: dall-e-3}], price: {perRequest: 0.04}}
+---
+kind: Team
+metadata: {name: media}
+---
+kind: Consumer
+metadata: {name: sdk}
+spec: {team: media, keys: [{value: {env: CLIENT_KEY}}]}
+---
+kind: Consumer
+metadata: {name: budgeted}
+spec: {team: media, keys: [{value: {env: BUDGET_KEY}}], budget: {usd: 0.11, period: month}}
+"""
+USAGE = {
+    "input_tokens": 50,
+    "output_tokens": 1100,
+    "total_tokens": 1150,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    "output_tokens_details": {"text_tokens": 44, "image_tokens": 1056},
+}
+PICTURE = {"created": 1, "data": [{"b64_json": "aGk="}], "output_format": "png", "size": "1024x1024", "usage": USAGE}
+OLD_PICTURE = {"created": 1, "data": [{"url": "https://pictures.example/1", "revised_prompt": "A lighthouse."}]}
+
+
+def told(answer: Any) -> Canned:
+    return Canned("application/json", [json.dumps(answer).encode()])
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[CannedUpstream]:
+    with canned_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: CannedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    environment = {"UP_KEY": "sk-up", "CLIENT_KEY": KEY, "BUDGET_KEY": BUDGETED}
+    config = CONFIG.replace("URL", upstream.url)
+    with gateway_process(tmp_path_factory.mktemp("media"), config, env=environment) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY, max_retries=0) as client:
+        yield client
+
+
+def test_an_image(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/v1/images/generations", told(PICTURE))
+    answer = client.images.with_raw_response.generate(model="painter", prompt="a lighthouse", quality="high")
+    found = read_strictly(ImagesResponse, answer.content)
+    assert found.data is not None
+    assert found.data[0].b64_json == "aGk="
+    assert upstream.asked[-1][2] == {"model": "gpt-image-1", "prompt": "a lighthouse", "quality": "high"}
+    event = last_event(gateway)
+    assert (event.operation, event.model, event.usage.source) == ("image", "painter", "reported")
+    assert (event.usage.input, event.usage.input_image) == (10, 40)
+    assert (event.usage.output, event.usage.output_image) == (44, 1056)
+    assert event.cost_nano == 10 * 5_000 + 40 * 10_000 + 44 * 10_000 + 1056 * 40_000
+    assert answer.headers["x-tidegate-cost-usd"] == "0.04313"
+
+
+def test_a_model_that_reports_no_usage(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    """Priced by the image its cost is known all the same; priced by the token it is not."""
+    path = "/openai/deployments/dall-e-3/images/generations?api-version=2025-04-01"
+    upstream.will(path, told(OLD_PICTURE))
+    found = client.images.generate(model="old-painter", prompt="a lighthouse", n=2)
+    assert found.data is not None
+    assert found.data[0].url == "https://pictures.example/1"
+    assert upstream.asked[-1][1]["api-key"] == "sk-up"
+    event = last_event(gateway)
+    assert (event.usage.source, event.usage.total, event.cost_nano) == ("unknown", 0, 80_000_000)
+    upstream.will("/v1/images/generations", told(OLD_PICTURE))
+    answer = client.images.with_raw_response.generate(model="painter", prompt="a lighthouse")
+    assert answer.headers["x-tidegate-cost-usd"] == "unknown"
+    assert last_event(gateway).cost_nano is None
+
+
+def test_under_a_hard_budget(gateway: Gateway, upstream: CannedUpstream) -> None:
+    """Two images fit, one more is refused; nothing bounds a model that is priced by the token."""
+    path = "/openai/deployments/dall-e-3/images/generations?api-version=2025-04-01"
+    upstream.will(path, told(OLD_PICTURE))
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=BUDGETED, max_retries=0) as client:
+        client.images.generate(model="old-painter", prompt="a lighthouse", n=2)
+        asked = len(upstream.asked)
+        with pytest.raises(openai.RateLimitError, match="would be exceeded"):
+            client.images.generate(model="old-painter", prompt="a lighthouse")
+        with pytest.raises(openai.PermissionDeniedError, match="maxOutputTokens") as refused:
+            client.images.generate(model="painter", prompt="a lighthouse")
+    assert refused.value.code == "unpriced_model"
+    assert len(upstream.asked) == asked
+
+
+def test_refusals(client: openai.OpenAI, upstream: CannedUpstream) -> None:
+    asked = len(upstream.asked)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(model="painter", prompt="x", stream=True)
+    assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.post("/images/generations", body={"model": "painter"}, cast_to=ImagesResponse)
+    assert (refused.value.code, refused.value.param) == ("invalid_request", "prompt")
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.images.generate(model="nobody", prompt="x")
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError, match="serves image, not chat"):
+        client.chat.completions.create(model="painter", messages=[{"role": "user", "content": "x"}])
+    assert len(upstream.asked) == asked
+
+
+def test_the_providers_own_error(client: openai.OpenAI, upstream: CannedUpstream) -> None:
+    fault = {"error": {"message": "Not allowed.", "type": "image_generation_user_error", "param": None,
+                       "code": "moderation_blocked"}}  # fmt: skip
+    upstream.will("/v1/images/generations", Canned("application/json", [json.dumps(fault).encode()], 400))
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(model="painter", prompt="x")
+    assert refused.value.code == "moderation_blocked"
