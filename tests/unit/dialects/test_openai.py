@@ -37,6 +37,7 @@ class TestRead:
 
     def test_the_newer_bound_wins(self) -> None:
         assert DIALECT.read("chat", body(max_tokens=5, max_completion_tokens=9)).max_output_tokens == 9
+        assert DIALECT.read("chat", body(max_tokens=900, max_completion_tokens=1)).max_output_tokens == 900
 
     @pytest.mark.parametrize(
         ("prompt", "prompts"), [("a", 1), ([1, 2, 3], 1), (["a", "b"], 2), ([[1], [2], [3]], 3), ([], 1)]
