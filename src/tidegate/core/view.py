@@ -51,6 +51,8 @@ class View(Struct):
     """What the client allows, over all choices; None when it set no bound; 0 where an operation has no output."""
     choices: int = 1
     """How many answers it asks for: a bound that is set for want of the client's own holds for each of them."""
+    hidden_context: bool = False
+    """It names what the upstream keeps (a conversation, a prompt): the input may fill the model's whole context."""
     requests: int = 1
     """For how many requests' price (`perRequest`) it counts: the images that it asks for."""
     usage_asked: bool = False

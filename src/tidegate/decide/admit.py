@@ -64,8 +64,9 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         if unmetered and not _bounded(route):
             return _unbounded(view.model)
         cap = route.spec.max_output_tokens if view.max_output_tokens is None and not unmetered else None
+    worst_input = max(view.worst_input_tokens, route.context) if view.hidden_context else view.worst_input_tokens
     money = worst_cost_nano(
-        view.worst_input_tokens,
+        worst_input,
         _worst_output(view, route),
         route.dearest_input,
         route.dearest_output,

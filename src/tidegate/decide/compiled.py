@@ -11,6 +11,10 @@ DEFAULT_MAX_OUTPUT = 4096
 """Assumed when reserving, where neither the client nor the model says how long an answer may be."""
 
 
+_WIDEST_CONTEXT = 1_050_000
+"""Of the models whose upstreams keep conversations: assumed of those that do not say theirs (`contextWindow`)."""
+
+
 class CompiledTarget:
     """A target with its provider, and what the provider's dialect must know of it."""
 
@@ -29,6 +33,7 @@ class CompiledRoute:
     """A Model's targets, and the worst that a call of it (fallbacks included) may cost."""
 
     __slots__ = (
+        "context",
         "deadline",
         "dearest_input",
         "dearest_output",
@@ -50,6 +55,8 @@ class CompiledRoute:
         self.fallbacks: tuple[CompiledRoute, ...] = ()
         self.deadline = spec.routing.deadline or max(one.provider.timeouts.total for one in self.targets)
         """Seconds for the whole call, all attempts."""
+        self.context = _widest(self.targets)
+        """The most input that a call of it can have, fallbacks included: reserved where the upstream alone knows it."""
         self.max_output = spec.max_output_tokens or DEFAULT_MAX_OUTPUT
         self.priced = False
         self.dearest_input = self.dearest_output = self.per_request_nano = 0
@@ -65,6 +72,7 @@ class CompiledRoute:
             found[name] = routes[name]
             waiting.extend(routes[name].spec.routing.fallbacks)
         self.fallbacks = tuple(found.values())
+        self.context = max(_widest(route.targets) for route in (self, *self.fallbacks))
         prices = [
             target.spec.price for route in (self, *self.fallbacks) for target in route.targets if target.spec.price
         ]
@@ -72,6 +80,10 @@ class CompiledRoute:
         self.dearest_input = max(map(dearest_input, prices), default=0)
         self.dearest_output = max(map(dearest_output, prices), default=0)
         self.per_request_nano = max((price.per_request_nano for price in prices), default=0)
+
+
+def _widest(targets: Iterable[CompiledTarget]) -> int:
+    return max((one.spec.context_window or _WIDEST_CONTEXT for one in targets), default=0)
 
 
 class CompiledConsumer:

@@ -15,6 +15,7 @@ from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import Compiled
 from tidegate.decide.cost import cost_nano, worst_cost_nano
 from tidegate.decide.fault import Blame, blame_of, retryable
+from tidegate.dialects.responses import Responses
 
 BUDGET = Bucket(key="team/t/money/month", kind="money", limit=10**9, window=Window(period="month"))
 TOKENS = Bucket(key="consumer/c/tokens/60s", kind="tokens", limit=10**6, window=Window(seconds=60))
@@ -57,6 +58,17 @@ def test_without_a_bound_the_models_own_is_reserved_and_set_upstream() -> None:
     assert admitted(to).output_cap == 50
     assert admitted(to, b',"max_tokens":9').output_cap is None
     assert admitted(compiled(model("m", target("a"), max_output=50))).output_cap is None
+
+
+@pytest.mark.parametrize(("window", "tokens"), [(128_000, 128_000), (None, 1_050_000)])
+def test_context_that_only_the_upstream_has_may_fill_the_whole_window(window: int | None, tokens: int) -> None:
+    to = compiled(model("m", target("a", price=1, window=window), max_output=50), buckets=(BUDGET,))
+    consumer = to.consumer_for(KEY)
+    assert consumer is not None
+    asked = Responses().read("chat", b'{"model":"m","input":"hi","previous_response_id":"resp_1"}')
+    told = admit(asked, consumer, to, None)
+    assert isinstance(told, Admission)
+    assert told.claims.amounts == [tokens * 1000 + 50 * 4000]
 
 
 def test_a_bound_that_is_set_for_each_of_several_answers_is_reserved_for_all() -> None:

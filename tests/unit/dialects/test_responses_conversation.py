@@ -58,6 +58,35 @@ def test_pictures_of_the_earlier_turn_count_again() -> None:
     assert second.worst_input_tokens > second.body_bytes + 1000
 
 
+def test_documents_elsewhere_are_reserved_for() -> None:
+    part = {"type": "input_file", "file_id": "file-1"}
+    first = view(input=[{"role": "user", "content": [part]}])
+    second = view(previous_response_id="resp_c1")
+    resumed(first, second)
+    assert min(first.worst_input_tokens, second.worst_input_tokens) > 100_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "hidden"),
+    [
+        ({}, False),
+        ({"previous_response_id": None}, False),
+        ({"previous_response_id": "resp_upstreams"}, True),
+        ({"conversation": {"id": "conv_1"}}, True),
+        ({"prompt": {"id": "pmpt_1"}}, True),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, True),
+    ],
+)
+def test_what_the_upstream_alone_knows_is_reserved_for(fields: dict[str, object], hidden: bool) -> None:
+    assert view(**fields).hidden_context is hidden
+
+
+def test_an_earlier_turn_that_is_here_hides_nothing() -> None:
+    second = view(previous_response_id="resp_c1")
+    resumed(view(), second)
+    assert not second.hidden_context
+
+
 def test_the_answer_says_where_it_goes_on_from() -> None:
     second = view(previous_response_id="resp_c1")
     resumed(view(), second)

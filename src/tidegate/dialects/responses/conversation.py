@@ -3,6 +3,7 @@
 Source: `openai.types.responses.response_create_params` (`previous_response_id`, `store`), `response_item_list` of the SDK.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -12,6 +13,11 @@ from tidegate.core.view import View
 from tidegate.dialects.fields import present
 
 _IMAGE_TOKENS: Final = 3_000
+"""Upper bound for one image at high detail, when its bytes are elsewhere."""
+_FILE_TOKENS: Final = 200_000
+"""Upper bound for one document whose bytes are elsewhere: a hundred dense pages."""
+_FILES: Final = (b'"file_id"', b'"file_url"')
+_ELSEWHERE: Final = ("previous_response_id", "conversation", "prompt")
 
 _encode = msgspec.json.encode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
@@ -42,6 +48,21 @@ def asked_items(view: View) -> bytes:
     return bytes(raw)
 
 
+def is_hidden(fields: Mapping[str, Raw]) -> bool:
+    """Whether a part of the prompt is only at the upstream: what it comes to shows in no byte of the request."""
+    if any(present(fields[name]) is not None for name in _ELSEWHERE if name in fields):
+        return True
+    return b'"item_reference"' in bytes(fields.get("input", b""))
+
+
+def distant_tokens(text: bytes) -> int:
+    """What pictures and documents may come to whose bytes are not in the request."""
+    if b'"input_' not in text:
+        return 0
+    files = sum(text.count(name) for name in _FILES)
+    return text.count(b'"input_image"') * _IMAGE_TOKENS + files * _FILE_TOKENS
+
+
 def response_id(body: bytes) -> str:
     return _decode_response(body).id
 
@@ -59,10 +80,11 @@ def resume(view: View, asked: bytes, body: bytes) -> None:
     before = len(view.fields.get("input", b""))
     view.fields["input"] = Raw(whole)
     del view.fields["previous_response_id"]
+    view.hidden_context = is_hidden(view.fields)
     grown = max(0, len(whole) - before)
     view.body_bytes += grown
     view.estimated_input_tokens += grown >> 2
-    view.worst_input_tokens += grown + asked.count(b'"input_image"') * _IMAGE_TOKENS
+    view.worst_input_tokens += grown + distant_tokens(asked)
 
 
 def input_list(body: bytes, asked: bytes, *, after: str, limit: int, newest_first: bool) -> bytes:

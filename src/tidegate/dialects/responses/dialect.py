@@ -27,6 +27,7 @@ from tidegate.dialects.fields import (
     unsupported_field,
 )
 from tidegate.dialects.openai.errors import encode_error, read_error
+from tidegate.dialects.responses import conversation
 from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
 from tidegate.dialects.responses.seal import without_sealed
@@ -36,8 +37,6 @@ from tidegate.wire.sse import SseSplitter
 PATH: Final = "/responses"
 SSE_HEAD: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 _PROMPTS: Final = ("input", "prompt", "previous_response_id", "conversation")
-_IMAGE_TOKENS: Final = 3_000
-"""Upper bound for one image at high detail, when its bytes are elsewhere."""
 _AFFINITY_BYTES: Final = 1_024
 
 _encode = msgspec.json.Encoder().encode
@@ -81,10 +80,11 @@ class Responses:
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
-            worst_input_tokens=size + text.count(b'"input_image"') * _IMAGE_TOKENS,
+            worst_input_tokens=size + conversation.distant_tokens(body),
             max_output_tokens=read_count(fields, "max_output_tokens"),
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
+            hidden_context=conversation.is_hidden(fields),
             previous=_previous(fields),
         )
 
