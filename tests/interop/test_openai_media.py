@@ -1,4 +1,4 @@
-"""The OpenAI SDK's images through the gateway to a provider that answers with fixed bytes."""
+"""The OpenAI SDK's images and speech through the gateway to a provider that answers with fixed bytes."""
 
 import json
 from collections.abc import Iterator
@@ -33,6 +33,18 @@ spec:
 kind: Model
 metadata: {name: old-painter}
 spec: {task: image, targets: [{provider: cloud, model: dall-e-3}], price: {perRequest: 0.04}}
+---
+kind: Model
+metadata: {name: speaker}
+spec:
+  task: speech
+  targets: [{provider: house, model: gpt-4o-mini-tts}]
+  routing: {attempts: 1, breaker: {minRequests: 1000}}
+  price: {inputPerMillion: 0.6, outputPerMillion: 12}
+---
+kind: Model
+metadata: {name: old-speaker}
+spec: {task: speech, targets: [{provider: cloud, model: tts}], price: {perRequest: 0.01}}
 ---
 kind: Team
 metadata: {name: media}
@@ -149,3 +161,53 @@ def test_the_providers_own_error(client: openai.OpenAI, upstream: CannedUpstream
     with pytest.raises(openai.BadRequestError) as refused:
         client.images.generate(model="painter", prompt="x")
     assert refused.value.code == "moderation_blocked"
+
+
+SOUND = [b"ID3\x04\x00\xff\xfb", bytes(range(256)) * 300, b"\r\n0\r\n\r\n"]
+
+
+def test_speech(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/v1/audio/speech", Canned("audio/mpeg", SOUND))
+    spoken = client.audio.speech.create(model="speaker", voice="alloy", input="The tide turns.", speed=1.5)
+    assert spoken.content == b"".join(SOUND)
+    assert spoken.response.headers["content-type"] == "audio/mpeg"
+    assert upstream.asked[-1][2] == {
+        "model": "gpt-4o-mini-tts", "voice": "alloy", "input": "The tide turns.", "speed": 1.5,
+    }  # fmt: skip
+    event = last_event(gateway)
+    assert (event.operation, event.outcome, event.usage.source, event.usage.total) == ("speech", "ok", "unknown", 0)
+    assert event.cost_nano is None
+
+
+def test_speech_by_pieces_at_azure(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/openai/deployments/tts/audio/speech?api-version=2025-04-01", Canned("audio/wav", SOUND))
+    with client.audio.speech.with_streaming_response.create(model="old-speaker", voice="echo", input="Ebb.") as spoken:
+        assert b"".join(spoken.iter_bytes()) == b"".join(SOUND)
+    event = last_event(gateway)
+    assert (event.outcome, event.usage.source, event.cost_nano) == ("ok", "unknown", 10_000_000)
+
+
+def test_speech_that_breaks_off_is_seen_to(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/v1/audio/speech", Canned("audio/mpeg", SOUND[:2], cut=True))
+    with pytest.raises(openai.APIConnectionError):
+        client.audio.speech.create(model="speaker", voice="alloy", input="x")
+    event = last_event(gateway)
+    assert (event.outcome, event.usage.source, event.cost_nano) == ("cut", "unknown", None)
+
+
+def test_speech_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None:
+    asked = len(upstream.asked)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.audio.speech.create(model="speaker", voice="alloy", input="x", stream_format="sse")
+    assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream_format")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.post("/audio/speech", body={"model": "speaker", "voice": "alloy"}, cast_to=ImagesResponse)
+    assert (refused.value.code, refused.value.param) == ("invalid_request", "input")
+    assert len(upstream.asked) == asked
+    fault = {"error": {"message": "No such voice.", "type": "invalid_request_error", "param": "voice", "code": None}}
+    upstream.will("/v1/audio/speech", Canned("application/json", [json.dumps(fault).encode()], 400))
+    with pytest.raises(openai.BadRequestError, match="No such voice"):
+        client.audio.speech.create(model="speaker", voice="nobody", input="x")
+    upstream.will("/v1/audio/speech", Canned("audio/mpeg", []))
+    with pytest.raises(openai.InternalServerError, match="empty"):
+        client.audio.speech.create(model="speaker", voice="alloy", input="x")

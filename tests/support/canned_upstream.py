@@ -16,6 +16,8 @@ class Canned:
     media: str
     pieces: list[bytes]
     status: int = 200
+    cut: bool = False
+    """The connection ends behind the last piece, and the body does not."""
 
 
 @dataclass
@@ -54,7 +56,9 @@ def canned_upstream() -> Iterator[CannedUpstream]:
             for piece in answer.pieces:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
+            self.close_connection = answer.cut
+            if not answer.cut:
+                self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

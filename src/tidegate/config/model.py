@@ -9,8 +9,8 @@ from tidegate.config.scalars import Duration, NotYet, Usd
 from tidegate.core.snapshot import RetryOn, Strategy
 
 Task = Annotated[
-    Literal["chat", "embedding", "moderation", "inference", "rerank", "image"],
-    NotYet(("speech", "transcription")),
+    Literal["chat", "embedding", "moderation", "inference", "rerank", "image", "speech"],
+    NotYet(("transcription",)),
 ]
 Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]

@@ -6,13 +6,24 @@ import msgspec
 from msgspec import Struct
 
 Operation = Literal[
-    "chat", "completion", "embedding", "moderation", "inference", "description", "token_count", "rerank", "image"
+    "chat",
+    "completion",
+    "embedding",
+    "moderation",
+    "inference",
+    "description",
+    "token_count",
+    "rerank",
+    "image",
+    "speech",
 ]
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""
-UNMETERED: frozenset[Operation] = frozenset(("image",))
+UNMETERED: frozenset[Operation] = frozenset(("image", "speech"))
 """Their answers need not say what was used, and no field of their requests bounds the output."""
+OPAQUE: frozenset[Operation] = frozenset(("speech",))
+"""Their answers are of whatever content type the upstream says."""
 METHODS: dict[Operation, bytes] = {"description": b"GET"}
 """The HTTP method of operations that are no POST."""
 

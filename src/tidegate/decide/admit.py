@@ -38,6 +38,7 @@ _TASKS = {
     "token_count": "chat",
     "rerank": "rerank",
     "image": "image",
+    "speech": "speech",
 }
 
 

@@ -25,7 +25,7 @@ from tidegate.wire.message import Headers
 from tidegate.wire.server import Exchange
 
 _MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
-_MAX_FAULT_BYTES: Final = 1024 * 1024
+MAX_FAULT_BYTES: Final = 1024 * 1024
 _MAX_HELD_BYTES: Final = 64 * 1024
 """Events before the first content byte (roles, comments) wait here."""
 
@@ -64,9 +64,11 @@ class AttemptOwner(Protocol):
 
     def faulted(self, attempt: "Attempt", fault: UpstreamFault) -> None: ...
 
-    def committed(self, attempt: "StreamAttempt") -> Exchange: ...
+    def committed(self, attempt: "Attempt") -> Exchange:
+        """The answer's head goes out; the attempt writes the body and ends it."""
+        ...
 
-    def settle_stream(self, attempt: "StreamAttempt", problem: Problem | None, detail: str) -> None:
+    def settle_stream(self, attempt: "Attempt", problem: Problem | None, detail: str) -> None:
         """Accounting, before the end marker (or the error frame, if there is a problem) goes out."""
         ...
 
@@ -178,7 +180,7 @@ class UnaryAttempt(Attempt):
     def on_data(self, data: bytes) -> None:
         if not self.parts:
             self.owner.first_byte(self)
-        self.collect(data, _MAX_ANSWER_BYTES if self.status == 200 else _MAX_FAULT_BYTES)
+        self.collect(data, _MAX_ANSWER_BYTES if self.status == 200 else MAX_FAULT_BYTES)
 
     def on_end(self) -> None:
         if self.status != 200:
@@ -223,7 +225,7 @@ class StreamAttempt(Attempt):
         if self.over:
             return
         if self.status != 200:
-            self.collect(data, _MAX_FAULT_BYTES)
+            self.collect(data, MAX_FAULT_BYTES)
             return
         out: list[bytes] = []
         try:

@@ -11,7 +11,7 @@ from typing import Final
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import View
+from tidegate.core.view import OPAQUE, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
@@ -19,7 +19,7 @@ from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_pro
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
-from tidegate.gateway.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
+from tidegate.gateway.attempt import Attempt, UnaryAttempt, UpstreamFault
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
@@ -32,6 +32,7 @@ from tidegate.gateway.faults import (
 )
 from tidegate.gateway.headers import (
     answer_head,
+    content_type,
     header_value,
     passed_back,
     problem_headers,
@@ -39,6 +40,7 @@ from tidegate.gateway.headers import (
     utilisation,
 )
 from tidegate.gateway.kept_responses import keep
+from tidegate.gateway.passing import attempt_kind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.upstreams import signature
@@ -162,13 +164,17 @@ class Call:
         self._keep()
         self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
 
-    def committed(self, attempt: StreamAttempt) -> Exchange:
+    def committed(self, attempt: Attempt) -> Exchange:
         exchange = self._exchange
-        head = self._head(attempt.candidate, FORM_HEADS.get(self._view.form) or attempt.relay.stream_head)
+        if self._view.operation in OPAQUE:
+            told = content_type(attempt.headers)
+        else:
+            told = FORM_HEADS.get(self._view.form) or attempt.relay.stream_head
+        head = self._head(attempt.candidate, told)
         exchange.start(200, head.encode() + passed_back(attempt.headers))
         return exchange
 
-    def settle_stream(self, attempt: StreamAttempt, problem: Problem | None, detail: str) -> None:
+    def settle_stream(self, attempt: Attempt, problem: Problem | None, detail: str) -> None:
         usage = attempt.partial_usage()
         if problem is None:
             self._succeeded(attempt)
@@ -284,7 +290,7 @@ class Call:
         self._attempts_left -= 1
         self._record.attempts_made += 1
         credential = self._upstreams.credential(provider.name, candidate.credential)
-        attempt = (StreamAttempt if view.stream else UnaryAttempt)(self, candidate, dialect, relay, view)
+        attempt = attempt_kind(view)(self, candidate, dialect, relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
@@ -371,8 +377,7 @@ class Call:
             self._fail(translated_problem(fault, self._runtime.clock.now_ns()), code="upstream_error")
             return
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
-        kind = header_value(fault.headers, b"content-type").decode("latin-1") or "application/json"
-        head = self._head(candidate, f"content-type: {kind}\r\n").encode() + passed_back(fault.headers)
+        head = self._head(candidate, content_type(fault.headers)).encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
 
     def _estimate(self, problem: Problem) -> None:

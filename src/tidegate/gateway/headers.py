@@ -49,6 +49,11 @@ def upstream_headers(request: Request, names: tuple[bytes, ...] = _FROM_CLIENT) 
     return encode_headers(passing) if passing else b""
 
 
+def content_type(headers: Headers) -> str:
+    """The upstream's, for an answer that is given on as it is."""
+    return f"content-type: {header_value(headers, b'content-type').decode('latin-1') or 'application/json'}\r\n"
+
+
 def passed_back(headers: Headers) -> bytes:
     """The block of the upstream's headers that go to the client."""
     passing: list[tuple[bytes, bytes]] = []

@@ -1,4 +1,4 @@
-"""OpenAI's REST dialect: chat completions, legacy completions, embeddings, moderations, models.
+"""OpenAI's REST dialect: chat completions, legacy completions, embeddings, moderations, images, speech, models.
 
 Source: the types of the official `openai` SDK, and https://platform.openai.com/docs/api-reference. `rerank` is what
 compatible servers add, in Jina's form: https://api.jina.ai/redoc; vLLM has it too.
@@ -16,15 +16,17 @@ from msgspec import Raw
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
+from tidegate.core.view import NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
+from tidegate.dialects.openai.depiction import depiction_usage, images_asked
 from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
+from tidegate.dialects.openai.recording import check_speech
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.wire.sse import SseSplitter
 
@@ -34,6 +36,8 @@ PATHS: Final[Mapping[Operation, str]] = {
     "embedding": "/embeddings",
     "moderation": "/moderations",
     "rerank": "/rerank",
+    "image": "/images/generations",
+    "speech": "/audio/speech",
 }
 _BY_PATH: Final[Mapping[bytes, Operation]] = {path.encode(): operation for operation, path in PATHS.items()}
 _DEPLOYMENT: Final = re.compile(rb"/openai/deployments/([^/]+)(/.+)")
@@ -43,6 +47,8 @@ _REQUIRED: Final[Mapping[Operation, str]] = {
     "embedding": "input",
     "moderation": "input",
     "rerank": "query",
+    "image": "prompt",
+    "speech": "input",
 }
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one image part at high detail, when its bytes are elsewhere."""
@@ -85,6 +91,9 @@ class OpenAI:
         stream = operation in ("chat", "completion") and read_boolean(fields, "stream")
         size = len(body)
         images = _images(fields[required]) if operation in ("chat", "moderation") else 0
+        requests = images_asked(fields) if operation == "image" else 1
+        if operation == "speech":
+            check_speech(fields)
         return View(
             dialect=self.name,
             operation=operation,
@@ -93,8 +102,9 @@ class OpenAI:
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
-            worst_input_tokens=size + images * _IMAGE_TOKENS,
-            max_output_tokens=_max_output(operation, fields),
+            worst_input_tokens=size * requests + images * _IMAGE_TOKENS,
+            max_output_tokens=None if operation in UNMETERED else _max_output(operation, fields),
+            requests=requests,
             choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
             usage_asked=stream and _usage_asked(fields),
             affinity=bytes(memoryview(fields[required])[:_AFFINITY_BYTES]),
@@ -114,7 +124,7 @@ class OpenAI:
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         fields = view.fields
         fields["model"] = Raw(_encode(upstream.name))
-        if output_cap is not None and view.max_output_tokens is None:
+        if output_cap is not None and view.max_output_tokens is None and view.operation not in UNMETERED:
             name = "max_completion_tokens" if view.operation == "chat" else "max_tokens"
             fields[name] = Raw(b"%d" % output_cap)
         if view.stream and not view.usage_asked and "no-stream-usage" not in upstream.quirks:
@@ -133,6 +143,8 @@ class OpenAI:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
         usage = fields.get("usage")
+        if operation == "image":
+            return Answer(fields, depiction_usage(fields))
         if usage is not None:
             return Answer(fields, rerank_usage_of(usage) if operation == "rerank" else usage_of(usage))
         # Moderations are free of charge and report no usage.
