@@ -64,7 +64,9 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
             return _unpriced(view.model)
         if unmetered and not _bounded(route):
             return _unbounded(view.model)
-        cap = route.spec.max_output_tokens if view.max_output_tokens is None and not unmetered else None
+        if view.max_output_tokens is None and not unmetered:
+            # What is reserved must hold; where an answer costs nothing, its length is the operator's business alone.
+            cap = route.max_output if route.dearest_output else route.spec.max_output_tokens
     worst_input = max(view.worst_input_tokens, route.context) if view.hidden_context else view.worst_input_tokens
     money = worst_cost_nano(
         worst_input,

@@ -8,7 +8,7 @@ from tidegate.decide.cost import dearest_input, dearest_output
 from tidegate.dialects.dialect import UpstreamModel
 
 DEFAULT_MAX_OUTPUT = 4096
-"""Assumed when reserving, where neither the client nor the model says how long an answer may be."""
+"""Reserved, and under a hard budget set upstream, where neither the client nor the model says how long an answer may be."""
 
 
 _WIDEST_CONTEXT = 1_050_000

@@ -60,6 +60,15 @@ def test_without_a_bound_the_models_own_is_reserved_and_set_upstream() -> None:
     assert admitted(compiled(model("m", target("a"), max_output=50))).output_cap is None
 
 
+def test_what_is_reserved_for_want_of_any_bound_is_set_upstream_too() -> None:
+    """Else an encoder's own default, room for thoughts, or the model's limit would be spent on top of it."""
+    to = compiled(model("m", target("a", price=1)), buckets=(BUDGET,))
+    assert admitted(to).output_cap == 4096
+    assert admitted(to).claims.amounts == [len(ASK % b"") * 1000 + 4096 * 4000]
+    assert admitted(compiled(model("m", target("a", price=1)))).output_cap is None
+    assert admitted(compiled(model("m", target("a", price=0)), buckets=(BUDGET,))).output_cap is None
+
+
 @pytest.mark.parametrize(("window", "tokens"), [(128_000, 128_000), (None, 1_050_000)])
 def test_context_that_only_the_upstream_has_may_fill_the_whole_window(window: int | None, tokens: int) -> None:
     to = compiled(model("m", target("a", price=1, window=window), max_output=50), buckets=(BUDGET,))
