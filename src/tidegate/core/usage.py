@@ -1,10 +1,13 @@
 """What a call consumed, in disjoint buckets, and what it cost."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 Source = Literal["reported", "estimated", "unknown"]
+
+MOST_TOKENS: Final = 10**12
+"""Of one call: what is above it is an upstream's nonsense."""
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +48,23 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def total(self) -> int:
         return self.input_total + self.output_total
+
+    @property
+    def plausible(self) -> bool:
+        """No bucket is below nothing, and their sum is a number that a call can have."""
+        least = min(
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.input_audio,
+            self.input_image,
+            self.output,
+            self.reasoning,
+            self.output_audio,
+            self.output_image,
+        )
+        return least >= 0 and self.total <= MOST_TOKENS
 
 
 UNKNOWN_USAGE = Usage()

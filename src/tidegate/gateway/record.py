@@ -139,6 +139,10 @@ class CallRecord:
 
         When this returns the record survives the process: only then may the last byte of the answer be sent.
         """
+        if not end.usage.plausible:
+            # Charged, it would refund a budget or empty it; the record keeps what the upstream said, as it said it.
+            end.usage = Usage(raw=end.usage.raw)
+            self.notes.append("the upstream's usage is out of all reason: taken as unknown")
         cost, charged = self._settled(runtime, grant, end, 1 if view is None else view.requests)
         now = runtime.clock.monotonic()
         event = self._event(view, end, cost, charged, now)
