@@ -130,9 +130,11 @@ class TestRead:
             ({**HI, "generationConfig": {"maxOutputTokens": 0}}, "generationConfig.maxOutputTokens", "whole number"),
             ({**HI, "generationConfig": {"maxOutputTokens": 1.5}}, "generationConfig.maxOutputTokens", "whole number"),
             ({**HI, "generation_config": {"candidate_count": -1}}, "generation_config.candidate_count", "whole"),
+            ({**HI, "generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 9}}, "generationConfig", "twice"),
+            ({**HI, "generation_config": {"maxOutputTokens": 9}, "generationConfig": {}}, None, "twice"),
         ],
     )
-    def test_what_cannot_be_read_is_named(self, fields: dict[str, Any], field: str, says: str) -> None:
+    def test_what_cannot_be_read_is_named(self, fields: dict[str, Any], field: str | None, says: str) -> None:
         problem = refused(fields)
         assert (problem.status, problem.code, problem.field) == (400, "invalid_request", field)
         assert says in problem.message

@@ -164,7 +164,7 @@ def _require(fields: dict[str, Raw], name: str) -> None:
 
 def _max_output(fields: dict[str, Raw]) -> int | None:
     """The client's bound over all candidates together."""
-    generation = Members(fields).object("generationConfig")
+    generation = _generation(fields)
     if generation is None:
         return None
     bound, several = generation.integer("maxOutputTokens"), _candidates(generation)
@@ -175,8 +175,18 @@ def _max_output(fields: dict[str, Raw]) -> int | None:
     return bound * several
 
 
+def _generation(fields: dict[str, Raw]) -> Members | None:
+    """What bounds the answer; each of it said once."""
+    body = Members(fields)
+    body.refuse_twins()
+    generation = body.object("generationConfig")
+    if generation is not None:
+        generation.refuse_twins()
+    return generation
+
+
 def _several(fields: dict[str, Raw]) -> int:
-    generation = Members(fields).object("generationConfig")
+    generation = _generation(fields)
     return 1 if generation is None else _candidates(generation)
 
 

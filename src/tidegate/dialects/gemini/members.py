@@ -36,6 +36,7 @@ class Members:
         self._where = where
         self._written = {camel(name): name for name in fields}
         self._fields = {camel(name): raw for name, raw in fields.items()}
+        self._twins = len(fields) - len(self._fields)
 
     @classmethod
     def of(cls, raw: Raw, where: str) -> "Members":
@@ -43,6 +44,14 @@ class Members:
             return cls(_decode_object(raw), where)
         except (msgspec.DecodeError, RecursionError) as error:
             raise bad_field(f"`{where}` must be an object.", where) from error
+
+    def refuse_twins(self) -> None:
+        """Of a member in both spellings nobody knows which one the upstream obeys."""
+        if self._twins:
+            where = self._where or "The body"
+            raise bad_field(
+                f"`{where}` has a member twice: once in camelCase, once with underscores.", self._where or None
+            )
 
     def names(self) -> list[str]:
         """Of the members that are neither absent nor null, in camelCase."""
