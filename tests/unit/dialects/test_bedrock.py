@@ -146,7 +146,8 @@ class TestRead:
         assert (caught.value.problem.status, caught.value.problem.field) == (400, field)
 
     def test_a_stored_prompt_needs_no_messages(self) -> None:
-        assert view(b'{"promptVariables":{"a":{"text":"b"}}}').model == "m"
+        of_a_prompt = view(b'{"promptVariables":{"a":{"text":"b"}}}')
+        assert (of_a_prompt.model, of_a_prompt.hidden_context) == ("m", True)
 
 
 class TestProblems:

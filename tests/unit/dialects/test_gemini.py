@@ -117,6 +117,11 @@ class TestRead:
         assert view().max_output_tokens is None
         assert view({**HI, "generationConfig": {"candidateCount": 3}}).choices == 3
 
+    @pytest.mark.parametrize("name", ["cachedContent", "cached_content"])
+    def test_cached_contents_are_context_that_the_upstream_alone_has(self, name: str) -> None:
+        assert view({**HI, name: "cachedContents/x"}).hidden_context
+        assert not view().hidden_context
+
     def test_a_file_elsewhere_is_bounded_from_above(self) -> None:
         parts = [{"fileData": {"fileUri": "gs://a/b", "mimeType": "application/pdf"}}]
         assert view({"contents": [{"parts": parts}]}).worst_input_tokens > 258_000

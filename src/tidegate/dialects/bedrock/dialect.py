@@ -85,6 +85,7 @@ class Bedrock:
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + elsewhere * _ELSEWHERE_TOKENS,
             max_output_tokens=_max_output(fields),
+            hidden_context="promptVariables" in fields,  # of a prompt that is kept at the upstream
             affinity=_affinity(fields),
         )
 

@@ -31,6 +31,8 @@ from tidegate.wire.sse import SseSplitter
 _FILE_TOKENS: Final = 258_000
 """Upper bound for a file whose bytes are elsewhere: a document of a thousand pages."""
 _WHOLE_REQUEST: Final = ("generateContentRequest", "generate_content_request")
+_CACHED: Final = ("cachedContent", "cached_content")
+"""A part of the prompt that is at the upstream alone."""
 _AFFINITY_BYTES: Final = 1_024
 
 _encode = msgspec.json.Encoder().encode
@@ -80,6 +82,7 @@ class Gemini:
             worst_input_tokens=size + _files(body) * _FILE_TOKENS,
             max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             choices=_several(fields) if operation == "chat" else 1,
+            hidden_context=any(name in fields for name in _CACHED),
             usage_asked=True,
             affinity=_affinity(fields, required),
             form=path.form,
