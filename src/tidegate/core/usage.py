@@ -6,8 +6,8 @@ from msgspec import Struct
 
 Source = Literal["reported", "estimated", "unknown"]
 
-MOST_TOKENS: Final = 10**12
-"""Of one call: what is above it is an upstream's nonsense."""
+MOST_TOKENS: Final = 1 << 40
+"""Of one kind in one call: what is above it is an upstream's nonsense."""
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,20 +51,20 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def plausible(self) -> bool:
-        """No bucket is below nothing, and their sum is a number that a call can have."""
-        least = min(
-            self.input,
-            self.cache_read,
-            self.cache_write_5m,
-            self.cache_write_1h,
-            self.input_audio,
-            self.input_image,
-            self.output,
-            self.reasoning,
-            self.output_audio,
-            self.output_image,
+        """No bucket is below nothing or above what a call can have. Once a call: all at once, by their bits."""
+        every = (
+            self.input
+            | self.cache_read
+            | self.cache_write_5m
+            | self.cache_write_1h
+            | self.input_audio
+            | self.input_image
+            | self.output
+            | self.reasoning
+            | self.output_audio
+            | self.output_image
         )
-        return least >= 0 and self.total <= MOST_TOKENS
+        return 0 <= every < MOST_TOKENS
 
 
 UNKNOWN_USAGE = Usage()
