@@ -35,7 +35,19 @@ class TestRead:
         assert DIALECT.read("chat", body()).max_output_tokens is None
         assert DIALECT.read("chat", body(max_tokens=None)).max_output_tokens is None
 
-    def test_the_newer_bound_wins(self) -> None:
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {"type": "file", "file": {"file_id": "file-1"}},
+            {"type": "document_url", "document_url": "https://example.org/a.pdf"},
+        ],
+    )
+    def test_documents_elsewhere_are_bounded_from_above(self, part: dict[str, object]) -> None:
+        said = [{"role": "user", "content": [part]}]
+        assert 200_000 < DIALECT.read("chat", body(messages=said)).worst_input_tokens < 201_000
+        assert DIALECT.read("chat", body()).worst_input_tokens < 1_000
+
+    def test_of_two_bounds_the_larger_is_reserved(self) -> None:
         assert DIALECT.read("chat", body(max_tokens=5, max_completion_tokens=9)).max_output_tokens == 9
         assert DIALECT.read("chat", body(max_tokens=900, max_completion_tokens=1)).max_output_tokens == 900
 

@@ -52,6 +52,8 @@ _REQUIRED: Final[Mapping[Operation, str]] = {
 }
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one image part at high detail, when its bytes are elsewhere."""
+_FILE_TOKENS: Final = 200_000
+"""Upper bound for one document whose bytes are elsewhere: a hundred dense pages."""
 _AFFINITY_BYTES: Final = 1_024
 _COMPLETION_DEFAULT_OUTPUT: Final = 16
 """Legacy completions stop at 16 tokens unless told otherwise."""
@@ -90,7 +92,7 @@ class OpenAI:
             raise bad_field(f"`{required}` is missing: add it to the request body.", required)
         stream = operation in ("chat", "completion") and read_boolean(fields, "stream")
         size = len(body)
-        images = _images(fields[required]) if operation in ("chat", "moderation") else 0
+        distant = _distant_tokens(fields[required]) if operation in ("chat", "moderation") else 0
         requests = images_asked(fields) if operation == "image" else 1
         if operation == "speech":
             check_speech(fields)
@@ -102,7 +104,7 @@ class OpenAI:
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
-            worst_input_tokens=size * requests + images * _IMAGE_TOKENS,
+            worst_input_tokens=size * requests + distant,
             max_output_tokens=None if operation in UNMETERED else _max_output(operation, fields),
             requests=requests,
             choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
@@ -229,10 +231,13 @@ def _prompts(raw: Raw) -> int:
     return len(items)
 
 
-def _images(raw: Raw) -> int:
-    """How many image parts there are. Looking for one byte first is twenty times as fast, and prose seldom has it."""
+def _distant_tokens(raw: Raw) -> int:
+    """What images and documents may come to. Looking for one byte first is twenty times as fast, and prose seldom has it."""
     text = bytes(raw)
-    return text.count(b'"image_url"') if b"_" in text else 0
+    if b"_" not in text:
+        return 0
+    files = text.count(b'"file_id"') + text.count(b'"document_url":')  # the second is Mistral's
+    return text.count(b'"image_url"') * _IMAGE_TOKENS + files * _FILE_TOKENS
 
 
 def _usage_asked(fields: dict[str, Raw]) -> bool:
