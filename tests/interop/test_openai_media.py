@@ -1,4 +1,4 @@
-"""The OpenAI SDK's images and speech through the gateway to a provider that answers with fixed bytes."""
+"""The OpenAI SDK's images, speech and transcriptions through the gateway to a provider that answers with fixed bytes."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 import openai
 import pytest
 from openai.types import ImagesResponse
+from openai.types.audio import Transcription, TranscriptionVerbose
 from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstream
 from tests.support.dialect_gateway import last_event
 from tests.support.gateway import Gateway, gateway_process
@@ -45,6 +46,18 @@ spec:
 kind: Model
 metadata: {name: old-speaker}
 spec: {task: speech, targets: [{provider: cloud, model: tts}], price: {perRequest: 0.01}}
+---
+kind: Model
+metadata: {name: listener}
+spec:
+  task: transcription
+  targets: [{provider: house, model: gpt-4o-transcribe}]
+  routing: {attempts: 1, breaker: {minRequests: 1000}}
+  price: {inputPerMillion: 2.5, audioInputPerMillion: 6, outputPerMillion: 10}
+---
+kind: Model
+metadata: {name: old-listener}
+spec: {task: transcription, targets: [{provider: cloud, model: whisper}], price: {perRequest: 0.006}}
 ---
 kind: Team
 metadata: {name: media}
@@ -211,3 +224,85 @@ def test_speech_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None
     upstream.will("/v1/audio/speech", Canned("audio/mpeg", []))
     with pytest.raises(openai.InternalServerError, match="empty"):
         client.audio.speech.create(model="speaker", voice="alloy", input="x")
+
+
+TEXT = {"text": "The tide turns.", "usage": {
+    "type": "tokens", "input_tokens": 60, "output_tokens": 9, "total_tokens": 69,
+    "input_token_details": {"text_tokens": 4, "audio_tokens": 56},
+}}  # fmt: skip
+VERBOSE = {"task": "transcribe", "duration": 2.5, "language": "english", "text": "The tide turns.", "segments": [],
+           "usage": {"type": "duration", "seconds": 3}}  # fmt: skip
+FILE = ('a "b" ü.mp3', b"ID3\x00\xff\r\n--not-the-boundary\r\n", "audio/mpeg")
+
+
+def test_a_transcription(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/v1/audio/transcriptions", told(TEXT))
+    answer = client.audio.transcriptions.with_raw_response.create(
+        model="listener", file=FILE, prompt="Hallö", include=["logprobs"]
+    )
+    assert read_strictly(Transcription, answer.content).text == "The tide turns."
+    assert answer.headers["content-type"] == "application/json"
+    _, headers, sent = upstream.asked[-1]
+    asked = answer.http_request
+    assert headers["content-type"] == asked.headers["content-type"]
+    assert sent == asked.read().replace(b"\r\n\r\nlistener\r\n", b"\r\n\r\ngpt-4o-transcribe\r\n")
+    event = last_event(gateway)
+    assert event.operation == "transcription"
+    assert (event.usage.input, event.usage.input_audio, event.usage.output) == (4, 56, 9)
+    assert event.cost_nano == 4 * 2_500 + 56 * 6_000 + 9 * 10_000
+
+
+def test_a_verbose_transcription_at_azure(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/openai/deployments/whisper/audio/transcriptions?api-version=2025-04-01", told(VERBOSE))
+    found = client.audio.transcriptions.create(
+        model="old-listener", file=FILE, response_format="verbose_json", timestamp_granularities=["word", "segment"]
+    )
+    assert isinstance(found, TranscriptionVerbose)
+    assert (found.duration, found.text) == (2.5, "The tide turns.")
+    event = last_event(gateway)
+    assert json.loads(event.usage.raw) == {"type": "duration", "seconds": 3}
+    assert (event.usage.source, event.cost_nano) == ("unknown", 6_000_000)
+
+
+@pytest.mark.parametrize(
+    ("form", "media", "body"),
+    [
+        ("text", "text/plain; charset=utf-8", b"The tide turns.\n"),
+        ("text", "text/plain", b'{"text": not JSON'),
+        ("text", "application/json", b'"The tide turns."'),
+        ("srt", "text/plain; charset=utf-8", b"1\n00:00:00,000 --> 00:00:02,500\nThe tide turns.\n\n"),
+        ("vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:02.500\nEbbe für alle\n".encode()),
+        ("text", "text/plain", b""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # the SDK's word on translations
+def test_transcripts_that_are_no_json(
+    client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream, form: Any, media: str, body: bytes
+) -> None:
+    upstream.will("/v1/audio/translations", Canned(media, [body] if body else []))
+    answer = client.audio.translations.with_raw_response.create(model="listener", file=FILE, response_format=form)
+    assert answer.content == body
+    assert answer.headers["content-type"] == media
+    assert answer.headers["x-tidegate-cost-usd"] == "unknown"
+    event = last_event(gateway)
+    assert (event.operation, event.usage.source, event.cost_nano) == ("translation", "unknown", None)
+
+
+def test_transcriptions_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None:
+    asked = len(upstream.asked)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.audio.transcriptions.create(model="listener", file=FILE, stream=True)
+    assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream")
+    with pytest.raises(openai.NotFoundError):
+        client.audio.transcriptions.create(model="nobody", file=FILE)
+    with pytest.raises(openai.BadRequestError, match="multipart/form-data"):
+        client.post("/audio/transcriptions", body={"model": "listener"}, cast_to=Transcription)
+    with pytest.raises(openai.BadRequestError, match="serves speech, not transcription"):
+        client.audio.transcriptions.create(model="speaker", file=FILE)
+    with pytest.raises(openai.BadRequestError, match="more than 128 parts"):
+        many: Any = ["logprobs"] * 200
+        client.audio.transcriptions.create(model="listener", file=FILE, include=many)
+    assert len(upstream.asked) == asked
+    upstream.will("/v1/audio/transcriptions", Canned("application/json", [b'{"text": cut']))
+    with pytest.raises(openai.InternalServerError, match="malformed"):
+        client.audio.transcriptions.create(model="listener", file=FILE)

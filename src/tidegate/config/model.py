@@ -5,13 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tidegate.config.metadata import ApiVersion, ModelMetadata
-from tidegate.config.scalars import Duration, NotYet, Usd
+from tidegate.config.scalars import Duration, Usd
 from tidegate.core.snapshot import RetryOn, Strategy
 
-Task = Annotated[
-    Literal["chat", "embedding", "moderation", "inference", "rerank", "image", "speech"],
-    NotYet(("transcription",)),
-]
+Task = Literal["chat", "embedding", "moderation", "inference", "rerank", "image", "speech", "transcription"]
 Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]
 

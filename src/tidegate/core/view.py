@@ -16,20 +16,24 @@ Operation = Literal[
     "rerank",
     "image",
     "speech",
+    "transcription",
+    "translation",
 ]
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""
-UNMETERED: frozenset[Operation] = frozenset(("image", "speech"))
+UNMETERED: frozenset[Operation] = frozenset(("image", "speech", "transcription", "translation"))
 """Their answers need not say what was used, and no field of their requests bounds the output."""
-OPAQUE: frozenset[Operation] = frozenset(("speech",))
+OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translation"))
 """Their answers are of whatever content type the upstream says."""
+FORMS: frozenset[Operation] = frozenset(("transcription", "translation"))
+"""Their requests are forms of several parts, whose content type says how to read them (`PathTells.media`)."""
 METHODS: dict[Operation, bytes] = {"description": b"GET"}
 """The HTTP method of operations that are no POST."""
 
 
 class PathTells(Struct, frozen=True):
-    """What the path and query of a request say of the call, in dialects that put it there."""
+    """What a request says of the call outside its body, in dialects that put it there: above all the path and query."""
 
     model: str = ""
     stream: bool = False
@@ -37,6 +41,8 @@ class PathTells(Struct, frozen=True):
     """What the client's path has behind the model's name and the upstream's must have too: a version, a verb."""
     form: str = ""
     """The form of the stream where a dialect has several (Gemini: `array` without `alt=sse`)."""
+    media: bytes = b""
+    """The request's content type, where the operation is one of `FORMS`."""
     key_digest: bytes = b""
     """SHA-256 of the API key in the query, in dialects whose clients may put it there; the key itself is not kept."""
 
@@ -66,6 +72,10 @@ class View(Struct):
     """It names what the upstream keeps (a conversation, a prompt): the input may fill the model's whole context."""
     requests: int = 1
     """For how many requests' price (`perRequest`) it counts: the images that it asks for."""
+    parts: Struct | None = None
+    """The body of one of `FORMS`, a `wire.multipart.Form`; `fields` are empty then."""
+    media: bytes = b""
+    """The content type of what goes upstream, where it is one of `FORMS`."""
     usage_asked: bool = False
     """The client itself asked for the usage chunk of a stream."""
     affinity: bytes = b""

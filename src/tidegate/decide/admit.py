@@ -39,6 +39,8 @@ _TASKS = {
     "rerank": "rerank",
     "image": "image",
     "speech": "speech",
+    "transcription": "transcription",
+    "translation": "transcription",
 }
 
 

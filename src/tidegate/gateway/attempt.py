@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import UNKNOWN_USAGE, Usage
-from tidegate.core.view import View
+from tidegate.core.view import OPAQUE, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers
@@ -192,11 +192,19 @@ class UnaryAttempt(Attempt):
 
     def _read(self) -> tuple[Usage, bytes]:
         """(what it used, the client's body). Raises UnreadableAnswer."""
-        answer = self.relay.read_answer(self.view.operation, self.body())
+        body = self.body()
+        if self.view.operation in OPAQUE and not _is_object(self.headers, body):
+            return UNKNOWN_USAGE, body
+        answer = self.relay.read_answer(self.view.operation, body)
         usage = answer.usage
         if usage is COUNTED:
             usage = Usage(input=self.view.estimated_input_tokens, source="reported")
         return usage, self.relay.encode_answer(answer, self.view)
+
+
+def _is_object(headers: Headers, body: bytes) -> bool:
+    """It calls itself JSON and begins as an object: some servers send mere text as a JSON string."""
+    return b"json" in header_value(headers, b"content-type").lower() and body.lstrip()[:1] == b"{"
 
 
 class StreamAttempt(Attempt):

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from tidegate.core.claims import Refusal
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import View
+from tidegate.core.view import FORMS, PathTells, View
 from tidegate.decide.admit import admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
@@ -15,6 +17,7 @@ from tidegate.gateway.headers import answer_head, header_value, problem_headers
 from tidegate.gateway.kept_responses import go_on
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
+from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
 _LEASE_MARGIN: Final = 60.0
@@ -27,7 +30,7 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
     request = exchange.request
     record = CallRecord(runtime, endpoint.dialect, endpoint.operation, consumer, digest, request)
     try:
-        view = endpoint.dialect.read(endpoint.operation, request.body, endpoint.tells)
+        view = endpoint.dialect.read(endpoint.operation, request.body, _tells(endpoint, request))
     except UnreadableRequest as error:
         _refuse(runtime, exchange, record, None, error.problem)
         return
@@ -49,7 +52,17 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
     runtime.health.count_call()
     call = Call(runtime, exchange, view, admission, taken, record)
     exchange.listener = call
-    call.start()
+    try:
+        call.start()
+    except Exception:
+        call.abandon()
+        raise  # the server tells the client
+
+
+def _tells(endpoint: Endpoint, request: Request) -> PathTells:
+    if endpoint.operation not in FORMS:
+        return endpoint.tells
+    return replace(endpoint.tells, media=header_value(request.headers, b"content-type"))
 
 
 def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:

@@ -116,6 +116,15 @@ class Call:
         """The first attempt. The exchange must have this call as its listener."""
         self._next(retry=False)
 
+    def abandon(self) -> None:
+        """A bug has ended it before it could: what it holds is settled and recorded, whatever the upstream still does."""
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.cancel()
+        if self._grant.open:
+            candidate = None if attempt is None else attempt.candidate
+            self._end(End(500, "failed", code="internal_error", reason="the gateway failed", candidate=candidate))
+
     # The client, through the exchange.
 
     def on_disconnect(self) -> None:
@@ -160,19 +169,20 @@ class Call:
         self._succeeded(attempt)
         cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
         told = "unknown" if cost is None else usd_from_nano(cost)
-        head = f"{self._head(attempt.candidate, _JSON)}x-tidegate-cost-usd: {told}\r\n"
+        head = f"{self._head(attempt.candidate, self._kind(attempt, _JSON))}x-tidegate-cost-usd: {told}\r\n"
         self._keep()
         self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
 
     def committed(self, attempt: Attempt) -> Exchange:
         exchange = self._exchange
-        if self._view.operation in OPAQUE:
-            told = content_type(attempt.headers)
-        else:
-            told = FORM_HEADS.get(self._view.form) or attempt.relay.stream_head
-        head = self._head(attempt.candidate, told)
+        usual = FORM_HEADS.get(self._view.form) or attempt.relay.stream_head
+        head = self._head(attempt.candidate, self._kind(attempt, usual))
         exchange.start(200, head.encode() + passed_back(attempt.headers))
         return exchange
+
+    def _kind(self, attempt: Attempt, usual: str) -> str:
+        """The line that says an answer's content type."""
+        return content_type(attempt.headers) if self._view.operation in OPAQUE else usual
 
     def settle_stream(self, attempt: Attempt, problem: Problem | None, detail: str) -> None:
         usage = attempt.partial_usage()
@@ -296,6 +306,8 @@ class Call:
         runtime.health.started(candidate.health, view.estimated_input_tokens)
         own = self._native_headers(dialect) if relay.native else credential.defaults
         fixed = credential.head(dialect, view.operation, target.spec.model + view.suffix, view.stream)
+        if view.media:
+            own += encode_headers([(b"content-type", view.media)])
         if credential.signer is not None:
             own += signature(credential.signer, fixed, body, runtime.clock.now_ns())
         head = b"".join(

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidegate import __version__
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
-from tidegate.core.view import METHODS, Operation
+from tidegate.core.view import FORMS, METHODS, Operation
 from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
 from tidegate.dialects.registry import DIALECTS
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
@@ -47,7 +47,19 @@ Secret = str | AccessKey | None
 class Credential:
     """One key of a provider with its connection pool. `heads` are request heads up to the per-call headers."""
 
-    __slots__ = ("_base_path", "_dialect", "_fixed", "_heads", "_spec", "defaults", "id", "pool", "provider", "signer")
+    __slots__ = (
+        "_bare",
+        "_base_path",
+        "_dialect",
+        "_fixed",
+        "_heads",
+        "_spec",
+        "defaults",
+        "id",
+        "pool",
+        "provider",
+        "signer",
+    )
 
     def __init__(self, spec: ProviderSpec, credential_id: str, secret: Secret, pool: Pool, base_path: str) -> None:
         self.provider = spec.name
@@ -62,7 +74,6 @@ class Credential:
         origin = pool.origin
         pairs = [
             (b"host", origin.host_header.encode()),
-            (b"content-type", b"application/json"),
             (b"accept-encoding", b"identity"),
             (b"user-agent", b"tidegate/" + __version__.encode()),
         ]
@@ -71,10 +82,12 @@ class Credential:
         self.signer = _signer(self._dialect, spec, secret, origin) if isinstance(secret, AccessKey) else None
         """Set where each request must be signed: see `signature`."""
         pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
-        self._fixed = encode_headers(pairs)
+        self._bare = encode_headers(pairs)
+        self._fixed = encode_headers([*pairs, (b"content-type", b"application/json")])
 
     def head(self, dialect: Dialect, operation: Operation, model: str, stream: bool) -> bytes:
-        """Request line and fixed headers for one upstream model; the caller adds its own headers and the length.
+        """Request line and fixed headers for one upstream model; the caller adds its own headers and the length, and
+        for one of `FORMS` the content type.
 
         `dialect`: the one of the provider's dialects that the call is made in.
         """
@@ -83,9 +96,10 @@ class Credential:
         if head is None:
             target = dialect.upstream_path(operation, model, self._base_path, self._spec.api_version, stream=stream)
             method = METHODS.get(operation, b"POST")
+            fixed = self._bare if operation in FORMS else self._fixed
             if len(self._heads) >= _MAX_HEADS:
                 self._heads.clear()  # clients can choose versions of a model: their number is theirs
-            head = self._heads[key] = b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), self._fixed)
+            head = self._heads[key] = b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), fixed)
         return head
 
 

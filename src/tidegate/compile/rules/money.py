@@ -14,7 +14,7 @@ from tidegate.decide.compiled import DEFAULT_MAX_OUTPUT
 from tidegate.decide.cost import dearest_output, worst_cost_nano
 
 Owner = Team | Consumer
-_ANSWERED_IN_TOKENS = frozenset(("chat", "image", "speech"))
+_ANSWERED_IN_TOKENS = frozenset(("chat", "image", "speech", "transcription"))
 """Tasks whose answers cost tokens of their own."""
 
 
@@ -163,7 +163,7 @@ def unpriced_for_some(subject: Subject) -> Iterator[Hit]:
 
 
 def incomplete_price(subject: Subject) -> Iterator[Hit]:
-    """A price for chat, images or speech says nothing of output tokens."""
+    """A price for chat, images, speech or transcription says nothing of output tokens."""
     for model in subject.resources.models:
         if model.spec.task not in _ANSWERED_IN_TOKENS:
             continue

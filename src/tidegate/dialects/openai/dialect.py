@@ -1,4 +1,4 @@
-"""OpenAI's REST dialect: chat completions, legacy completions, embeddings, moderations, images, speech, models.
+"""OpenAI's REST dialect: chat completions, legacy completions, embeddings, moderations, images, audio, models.
 
 Source: the types of the official `openai` SDK, and https://platform.openai.com/docs/api-reference. `rerank` is what
 compatible servers add, in Jina's form: https://api.jina.ai/redoc; vLLM has it too.
@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
+from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
@@ -26,7 +26,7 @@ from tidegate.dialects.openai.chunks import ChunkReader
 from tidegate.dialects.openai.depiction import depiction_usage, images_asked
 from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
-from tidegate.dialects.openai.recording import check_speech
+from tidegate.dialects.openai.recording import check_speech, read_recording, recording_usage, renamed
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.wire.sse import SseSplitter
 
@@ -38,6 +38,8 @@ PATHS: Final[Mapping[Operation, str]] = {
     "rerank": "/rerank",
     "image": "/images/generations",
     "speech": "/audio/speech",
+    "transcription": "/audio/transcriptions",
+    "translation": "/audio/translations",
 }
 _BY_PATH: Final[Mapping[bytes, Operation]] = {path.encode(): operation for operation, path in PATHS.items()}
 _DEPLOYMENT: Final = re.compile(rb"/openai/deployments/([^/]+)(/.+)")
@@ -85,6 +87,8 @@ class OpenAI:
         return None
 
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
+        if operation in FORMS:
+            return read_recording(self.name, operation, body, path)
         fields = read_fields(body)
         model = path.model or read_string(fields, "model")
         required = _REQUIRED[operation]
@@ -124,6 +128,8 @@ class OpenAI:
         return ()
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        if view.parts is not None:
+            return renamed(view.parts, upstream.name)
         fields = view.fields
         fields["model"] = Raw(_encode(upstream.name))
         if output_cap is not None and view.max_output_tokens is None and view.operation not in UNMETERED:
@@ -147,6 +153,8 @@ class OpenAI:
         usage = fields.get("usage")
         if operation == "image":
             return Answer(fields, depiction_usage(fields))
+        if operation in FORMS:
+            return Answer(fields, recording_usage(usage))
         if usage is not None:
             return Answer(fields, rerank_usage_of(usage) if operation == "rerank" else usage_of(usage))
         # Moderations are free of charge and report no usage.
