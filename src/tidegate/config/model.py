@@ -120,7 +120,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Overrides the price book for every target."""
     max_output_tokens: Tokens | None = None
     """What is reserved for the answer of a call that sets no bound of its own; enforced upstream when a hard budget is
-    in scope."""
+    in scope. Where it is not set and output costs something, both are 4096."""
     strict: bool = False
     """Refuse hints that an upstream of another dialect does not have, with 400, where they would else be dropped and named
     in `x-tidegate-dropped`."""
