@@ -234,6 +234,16 @@ EXAMPLES: dict[str, Example] = {
         ),
         (("", "kind: Team\nmetadata: {name: free}"), consumer("other", "{team: free}")),
     ),
+    "unbounded-under-hard-budget": Example(
+        (
+            ("task: embedding", "task: speech"),
+            ("{inputPerMillion: 0.1}", "{inputPerMillion: 0.1, outputPerMillion: 8}"),
+        ),
+        (
+            ("task: embedding", "task: speech\n  maxOutputTokens: 9000"),
+            ("{inputPerMillion: 0.1}", "{inputPerMillion: 0.1, outputPerMillion: 8}"),
+        ),
+    ),
     "incomplete-price": Example(
         (("{inputPerMillion: 2, outputPerMillion: 8}", "{inputPerMillion: 2}"),),
         (("{inputPerMillion: 2, outputPerMillion: 8}", "{perRequest: 0.002}"),),

@@ -14,7 +14,9 @@ from tidegate.decide.compiled import DEFAULT_MAX_OUTPUT
 from tidegate.decide.cost import dearest_output, worst_cost_nano
 
 Owner = Team | Consumer
-_ANSWERED_IN_TOKENS = frozenset(("chat", "image", "speech", "transcription"))
+_UNMETERED = frozenset(("image", "speech", "transcription"))
+"""Tasks whose requests cannot bound the answer."""
+_ANSWERED_IN_TOKENS = _UNMETERED | {"chat"}
 """Tasks whose answers cost tokens of their own."""
 
 
@@ -160,6 +162,19 @@ def unpriced_for_some(subject: Subject) -> Iterator[Hit]:
         if not by_nobody:
             message = "no price is known of this target, so it is passed over for callers who have a hard budget"
             yield Hit(model, ("spec", "targets", index), message, "Add a `price` here or to the Model.")
+
+
+def unbounded_under_hard_budget(subject: Subject) -> Iterator[Hit]:
+    """A Model for images, speech or transcription is closed to callers with a hard budget: nothing bounds its answers."""
+    bound = {one.metadata.name for one in subject.resources.consumers if _has_hard_budget(subject, one)}
+    for name, model in subject.models.items():
+        if model.spec.task not in _UNMETERED or model.spec.max_output_tokens is not None:
+            continue
+        callers = {caller for caller, names in subject.access.callable_by.items() if name in names}
+        if callers & bound and any(price is not None and dearest_output(price) for price in subject.prices[name]):
+            message = "nothing bounds the tokens of an answer, so it is closed to callers who have a hard budget"
+            hint = "Set `maxOutputTokens` to what one answer has at most, or a price by `perRequest` alone."
+            yield Hit(model, ("spec",), message, hint)
 
 
 def incomplete_price(subject: Subject) -> Iterator[Hit]:

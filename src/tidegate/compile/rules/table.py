@@ -55,6 +55,7 @@ RULES: Final = (
     Rule("warning", money.budget_above_team),
     Rule("error", money.unpriced_under_hard_budget),
     Rule("warning", money.unpriced_for_some),
+    Rule("warning", money.unbounded_under_hard_budget),
     Rule("error", money.incomplete_price),
     Rule("error", policies.policy_without_rules),
     Rule("error", policies.scope_matches_nothing),
