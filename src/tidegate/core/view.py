@@ -50,6 +50,17 @@ class PathTells(Struct, frozen=True):
 NO_PATH_TELLS = PathTells()
 
 
+class Pin(Struct, frozen=True):
+    """The one credential that can serve a call, because something that the request names is kept there."""
+
+    provider: str
+    credential: str
+    because: str
+    """A clause for people: "`previous_response_id` names a response that it keeps"."""
+    field: str = ""
+    """The request's field that names it, as the client wrote it."""
+
+
 class View(Struct):
     """Made by a dialect's reader. Token counts are estimates from bytes; nothing is tokenised before a call."""
 
@@ -90,6 +101,8 @@ class View(Struct):
     """When the call arrived, wall time."""
     previous: str = ""
     """The name of the earlier answer that this call goes on from, in dialects whose servers keep answers."""
+    pin: Pin | None = None
+    """Set where the call cannot go to any other credential."""
     kept: bytes = b""
     """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
     dropped: tuple[str, ...] = ()

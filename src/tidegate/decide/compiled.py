@@ -28,6 +28,9 @@ class CompiledTarget:
         self.key = (model.name, spec.name)
         self.label = f"{spec.provider}/{spec.model}"
 
+    def has(self, provider: str, credential: str) -> bool:
+        return self.provider.name == provider and any(one.id == credential for one in self.provider.credentials)
+
 
 class CompiledRoute:
     """A Model's targets, and the worst that a call of it (fallbacks included) may cost."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tidegate.core.problem import Problem
 from tidegate.core.snapshot import CredentialSpec
 from tidegate.core.usage import Usage
-from tidegate.core.view import View
+from tidegate.core.view import Pin, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute, CompiledTarget
 from tidegate.decide.cost import cost_nano
@@ -35,9 +35,11 @@ class Asking(Struct):
     header: bytes = b""
     """The value of the header that the route hashes, if it does."""
     tried: Mapping[CandidateKey, int] = {}
+    """Attempts of this call so far."""
     ruled_out: Mapping[TargetKey, str] = {}
     """Targets that have shown that they cannot serve this very call, and why."""
-    """Attempts of this call so far."""
+    pin: Pin | None = None
+    """The only credential that may serve it."""
 
 
 class Candidate:
@@ -88,6 +90,15 @@ def no_target_problem(model: str, candidates: list[Candidate]) -> Problem:
     )
 
 
+def pinned_elsewhere_problem(model: str, pin: Pin) -> Problem:
+    """400: no target of the model goes through the one credential that can serve the call, and none will by waiting."""
+    message = (
+        f"Model `{model}` has no target at {pin.provider} with credential {pin.credential}, and {pin.because}. "
+        "Call a model of that provider, or begin anew without it."
+    )
+    return Problem(status=400, code="invalid_request", message=message, field=pin.field or None)
+
+
 def _first(candidate: Candidate) -> bool:
     """Capacity that is paid for already goes first inside its priority."""
     return candidate.target.spec.provisioned
@@ -101,6 +112,8 @@ def _exclusion(candidate: Candidate, asking: Asking, compiled: CompiledRoute, he
     rule = admission.rule
     if rule is not None and rule.provider is not None and spec.provider != rule.provider:
         return f"rule of policy {rule.policy}: region {rule.region} goes to provider {rule.provider}"
+    if asking.pin is not None and not candidate.target.has(asking.pin.provider, asking.pin.credential):
+        return f"not {asking.pin.provider} with credential {asking.pin.credential}: {asking.pin.because}"
     if admission.hard_budget and spec.price is None:
         return "its price is unknown and a hard budget is in scope"
     if spec.weight == 0 and compiled.spec.routing.strategy == "weighted":
@@ -119,10 +132,12 @@ def _exclusion(candidate: Candidate, asking: Asking, compiled: CompiledRoute, he
 def _credential(candidate: Candidate, asking: Asking, health: Health, rng: Random) -> str:
     """Chooses one by weight among those that rest for no reason and were tried least; else says why there is none."""
     target = candidate.target
-    pool = target.provider.credentials
+    pin, pool = asking.pin, target.provider.credentials
     free: list[CredentialSpec] = []
     shortest, reason = inf, "its provider has no credential"
     for one in pool:
+        if pin is not None and one.id != pin.credential:
+            continue
         benched = health.benched_for((target.provider.name, one.id))
         cooling = health.cooling_for(target.provider.name, one.id, target.spec.model)
         wait = max(benched, cooling)
@@ -131,6 +146,8 @@ def _credential(candidate: Candidate, asking: Asking, health: Health, rng: Rando
         elif wait < shortest:
             shortest = wait
             reason = f"{'key refused by the provider' if benched else 'rate limited'}, resting for {wait:.0f} s"
+            if pin is not None:
+                reason += f", and no other credential will do: {pin.because}"
     if not free:
         candidate.rests_for = shortest if shortest < inf else 0.0
         return reason

@@ -15,7 +15,14 @@ from tidegate.core.view import OPAQUE, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
-from tidegate.decide.route import Asking, Candidate, CandidateKey, no_target_problem, route
+from tidegate.decide.route import (
+    Asking,
+    Candidate,
+    CandidateKey,
+    no_target_problem,
+    pinned_elsewhere_problem,
+    route,
+)
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
@@ -259,6 +266,7 @@ class Call:
             header,
             self._tried,
             self._ruled_out,
+            self._view.pin,
         )
         return route(asking, self._route, runtime.health, runtime.rng)
 
@@ -379,7 +387,7 @@ class Call:
             if self._unhonoured is not None and self._view.operation == "token_count":
                 self._estimate(self._unhonoured)
                 return
-            self._fail(self._unhonoured or no_target_problem(self._view.model, self._record.candidates))
+            self._fail(self._unhonoured or self._no_target())
             return
         fault, candidate, native = self._fault
         if not passes_through(fault):
@@ -391,6 +399,12 @@ class Call:
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
         head = self._head(candidate, content_type(fault.headers)).encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
+
+    def _no_target(self) -> Problem:
+        candidates, pin = self._record.candidates, self._view.pin
+        if pin is not None and not any(one.target.has(pin.provider, pin.credential) for one in candidates):
+            return pinned_elsewhere_problem(self._view.model, pin)
+        return no_target_problem(self._view.model, candidates)
 
     def _estimate(self, problem: Problem) -> None:
         """No upstream of this model counts tokens for such a client."""

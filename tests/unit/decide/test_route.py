@@ -8,8 +8,9 @@ from tests.support.snapshots import admitted, compiled, model, target, view
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.snapshot import BreakerSpec, CredentialSpec, EndpointRule, HashOn, RoutingSpec
+from tidegate.core.view import Pin
 from tidegate.decide.compiled import CompiledRoute
-from tidegate.decide.route import Asking, Candidate, no_target_problem, route
+from tidegate.decide.route import Asking, Candidate, no_target_problem, pinned_elsewhere_problem, route
 from tidegate.state.health import Health
 
 
@@ -145,3 +146,26 @@ def test_every_target_is_told_once(strategy: str) -> None:
     told = route(asking(), to, Health(ManualClock()), Random(5))
     assert sorted(one.target.name for one in told) == ["a", "b", "c"]
     assert told[-1].target.name == "c"
+
+
+def test_a_pinned_call_goes_to_its_credential_alone() -> None:
+    pool = tuple(CredentialSpec(id=name, api_key=None) for name in "abc")
+    to = compiled(model("m", target("t")), credentials=pool).routes["m"]
+    health, pin = Health(ManualClock()), Pin("p", "b", "`x` names what it keeps", "x")
+    assert {route(asking(pin=pin), to, health, Random(seed))[0].credential for seed in range(20)} == {"b"}
+    health.bench(("p", "b"))
+    told = route(asking(pin=pin), to, health, Random(1))
+    assert names(told) == []
+    assert "resting for" in told[0].excluded
+    assert "`x` names what it keeps" in told[0].excluded
+    assert told[0].rests_for > 0
+
+
+@pytest.mark.parametrize("pin", [Pin("p", "gone", "`x` is there", "x"), Pin("elsewhere", "0", "`x` is there", "x")])
+def test_a_pinned_call_goes_nowhere_else(pin: Pin) -> None:
+    told = route(asking(pin=pin), routed(None, target("a"), target("b")), Health(ManualClock()), Random(1))
+    assert names(told) == []
+    assert all("`x` is there" in one.excluded for one in told)
+    problem = pinned_elsewhere_problem("m", pin)
+    assert (problem.status, problem.field) == (400, "x")
+    assert pin.provider in problem.message
