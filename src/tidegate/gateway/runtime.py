@@ -15,6 +15,7 @@ from tidegate.ledger.spool import Spool
 from tidegate.state.answers import KeptAnswers
 from tidegate.state.health import Health
 from tidegate.state.memory import MemoryState
+from tidegate.state.owned import OwnedObjects
 
 
 class Runtime:
@@ -34,6 +35,7 @@ class Runtime:
         metrics: Metrics,
         access_log: AccessLog | None,
         rng: random.Random,
+        owned: OwnedObjects | None = None,
     ) -> None:
         self.loop = loop
         self.clock = clock
@@ -48,6 +50,7 @@ class Runtime:
         self.rng = rng
         self.ids = CallIds()
         self.answers = KeptAnswers(clock)
+        self.owned = OwnedObjects(clock) if owned is None else owned
         self._turns: dict[str, int] = {}
         self.ready = False
         """`/readyz`: a snapshot is loaded and the worker is not draining."""

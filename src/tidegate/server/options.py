@@ -33,6 +33,11 @@ class ServeOptions:
     def spool_dir(self) -> Path:
         return self.data_dir / "spool"
 
+    @property
+    def owned_dir(self) -> Path:
+        """What providers keep for consumers, and whose it is."""
+        return self.data_dir / "owned"
+
 
 def listening_socket(address: str, option: str) -> socket.socket:
     """Binds `host:port` (`[::1]:8080` for IPv6). Raises BadOption."""

@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import uvloop
@@ -32,7 +33,9 @@ from tidegate.server.rebuild import restore_budgets
 from tidegate.server.settings import tls_files, wire_settings
 from tidegate.server.worker_port import WorkerPort
 from tidegate.state.health import Health
+from tidegate.state.journal import Journal
 from tidegate.state.memory import MemoryState
+from tidegate.state.owned import OwnedObjects
 from tidegate.wire.resolver import Resolver
 from tidegate.wire.server import Server
 
@@ -91,6 +94,7 @@ class Worker:
             metrics=Metrics(),
             access_log=self._access_log,
             rng=random.Random(),
+            owned=OwnedObjects(self._clock, Journal(options.owned_dir), self._apart),
         )
         self._app = GatewayApp(self._runtime)
         self._server = Server(self._app, wire_settings(snapshot.server), loop=loop)
@@ -124,6 +128,8 @@ class Worker:
         self._runtime.upstreams.close()
         self._resolver.close()
         self._spool.close()
+        await self._loop.shutdown_default_executor()
+        self._runtime.owned.close()
         if self._access_log is not None:
             self._access_log.close()
         return 0
@@ -154,6 +160,10 @@ class Worker:
         self._ticks += 1
         if self._ticks % _SLOW_TICKS == 0:
             self._runtime.state.expire()
+            self._runtime.owned.tick()
+
+    def _apart(self, act: Callable[[], None]) -> None:
+        self._loop.run_in_executor(None, act)
 
 
 def _bucket_keys(snapshot: Snapshot) -> set[str]:
