@@ -154,8 +154,8 @@ def test_under_a_hard_budget(gateway: Gateway, upstream: CannedUpstream) -> None
 def test_refusals(client: openai.OpenAI, upstream: CannedUpstream) -> None:
     asked = len(upstream.asked)
     with pytest.raises(openai.BadRequestError) as refused:
-        client.images.generate(model="painter", prompt="x", stream=True)
-    assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream")
+        client.images.generate(model="painter", prompt="x", svg={"model": "gpt-5"})
+    assert (refused.value.code, refused.value.param) == ("unsupported_field", "svg")
     with pytest.raises(openai.BadRequestError) as refused:
         client.post("/images/generations", body={"model": "painter"}, cast_to=ImagesResponse)
     assert (refused.value.code, refused.value.param) == ("invalid_request", "prompt")
@@ -211,8 +211,9 @@ def test_speech_that_breaks_off_is_seen_to(client: openai.OpenAI, gateway: Gatew
 def test_speech_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None:
     asked = len(upstream.asked)
     with pytest.raises(openai.BadRequestError) as refused:
-        client.audio.speech.create(model="speaker", voice="alloy", input="x", stream_format="sse")
-    assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream_format")
+        wrong: Any = "wav"
+        client.audio.speech.create(model="speaker", voice="alloy", input="x", stream_format=wrong)
+    assert (refused.value.code, refused.value.param) == ("invalid_request", "stream_format")
     with pytest.raises(openai.BadRequestError) as refused:
         client.post("/audio/speech", body={"model": "speaker", "voice": "alloy"}, cast_to=ImagesResponse)
     assert (refused.value.code, refused.value.param) == ("invalid_request", "input")
@@ -288,10 +289,11 @@ def test_transcripts_that_are_no_json(
     assert (event.operation, event.usage.source, event.cost_nano) == ("translation", "unknown", None)
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # the SDK's word on translations
 def test_transcriptions_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None:
     asked = len(upstream.asked)
     with pytest.raises(openai.BadRequestError) as refused:
-        client.audio.transcriptions.create(model="listener", file=FILE, stream=True)
+        client.audio.translations.create(model="listener", file=FILE, extra_body={"stream": True})
     assert (refused.value.code, refused.value.param) == ("unsupported_field", "stream")
     with pytest.raises(openai.NotFoundError):
         client.audio.transcriptions.create(model="nobody", file=FILE)

@@ -15,6 +15,8 @@ Operation = Literal[
     "token_count",
     "rerank",
     "image",
+    "image_edit",
+    "image_variation",
     "speech",
     "transcription",
     "translation",
@@ -22,12 +24,14 @@ Operation = Literal[
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
 """They compute nothing: they count as a request, and cost nothing."""
-UNMETERED: frozenset[Operation] = frozenset(("image", "speech", "transcription", "translation"))
+UNMETERED: frozenset[Operation] = frozenset(
+    ("image", "image_edit", "image_variation", "speech", "transcription", "translation")
+)
 """Their answers need not say what was used, and no field of their requests bounds the output."""
 OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translation"))
 """Their answers are of whatever content type the upstream says."""
-FORMS: frozenset[Operation] = frozenset(("transcription", "translation"))
-"""Their requests are forms of several parts, whose content type says how to read them (`PathTells.media`)."""
+FORMS: frozenset[Operation] = frozenset(("image_edit", "image_variation", "transcription", "translation"))
+"""Their requests are forms of several parts, or may be: their content type says how to read them (`PathTells.media`)."""
 METHODS: dict[Operation, bytes] = {"description": b"GET"}
 """The HTTP method of operations that are no POST."""
 

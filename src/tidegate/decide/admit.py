@@ -38,6 +38,8 @@ _TASKS = {
     "token_count": "chat",
     "rerank": "rerank",
     "image": "image",
+    "image_edit": "image",
+    "image_variation": "image",
     "speech": "speech",
     "transcription": "transcription",
     "translation": "transcription",

@@ -24,7 +24,7 @@ from tidegate.wire.framing import FrameError
 from tidegate.wire.message import Headers
 from tidegate.wire.server import Exchange
 
-_MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
 MAX_FAULT_BYTES: Final = 1024 * 1024
 _MAX_HELD_BYTES: Final = 64 * 1024
 """Events before the first content byte (roles, comments) wait here."""
@@ -58,7 +58,7 @@ class AttemptOwner(Protocol):
 
     def first_byte(self, attempt: "Attempt") -> None: ...
 
-    def answered(self, attempt: "UnaryAttempt", usage: Usage, body: bytes) -> None:
+    def answered(self, attempt: "Attempt", usage: Usage, body: bytes) -> None:
         """`body` is the client's: whatever can fail about it has been done, so that it may be settled."""
         ...
 
@@ -180,26 +180,27 @@ class UnaryAttempt(Attempt):
     def on_data(self, data: bytes) -> None:
         if not self.parts:
             self.owner.first_byte(self)
-        self.collect(data, _MAX_ANSWER_BYTES if self.status == 200 else MAX_FAULT_BYTES)
+        self.collect(data, MAX_ANSWER_BYTES if self.status == 200 else MAX_FAULT_BYTES)
 
     def on_end(self) -> None:
         if self.status != 200:
             self.status_fault()
             return
-        told = self.taken_in(self._read)
+        told = self.taken_in(lambda: whole_answer(self))
         if told is not None:
             self.owner.answered(self, *told)
 
-    def _read(self) -> tuple[Usage, bytes]:
-        """(what it used, the client's body). Raises UnreadableAnswer."""
-        body = self.body()
-        if self.view.operation in OPAQUE and not _is_object(self.headers, body):
-            return UNKNOWN_USAGE, body
-        answer = self.relay.read_answer(self.view.operation, body)
-        usage = answer.usage
-        if usage is COUNTED:
-            usage = Usage(input=self.view.estimated_input_tokens, source="reported")
-        return usage, self.relay.encode_answer(answer, self.view)
+
+def whole_answer(attempt: Attempt) -> tuple[Usage, bytes]:
+    """(what it used, the client's body). Raises UnreadableAnswer."""
+    view, relay, body = attempt.view, attempt.relay, attempt.body()
+    if view.operation in OPAQUE and not _is_object(attempt.headers, body):
+        return UNKNOWN_USAGE, body
+    answer = relay.read_answer(view.operation, body)
+    usage = answer.usage
+    if usage is COUNTED:
+        usage = Usage(input=view.estimated_input_tokens, source="reported")
+    return usage, relay.encode_answer(answer, view)
 
 
 def _is_object(headers: Headers, body: bytes) -> bool:

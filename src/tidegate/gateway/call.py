@@ -26,7 +26,7 @@ from tidegate.decide.route import (
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
-from tidegate.gateway.attempt import Attempt, UnaryAttempt, UpstreamFault
+from tidegate.gateway.attempt import Attempt, UpstreamFault
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
@@ -172,7 +172,7 @@ class Call:
         self._record.first_byte_at = now
         runtime.health.first_byte(attempt.candidate.health, now - attempt.started)
 
-    def answered(self, attempt: UnaryAttempt, usage: Usage, body: bytes) -> None:
+    def answered(self, attempt: Attempt, usage: Usage, body: bytes) -> None:
         self._succeeded(attempt)
         cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
         told = "unknown" if cost is None else usd_from_nano(cost)

@@ -1,10 +1,24 @@
-"""An attempt whose answer means nothing to the gateway: audio, given on as it comes and never held whole."""
+"""Attempts at media: audio is given on as it comes and never held whole, streams of events are read like others."""
 
-from tidegate.core.view import View
+from typing import Final
+
+from tidegate.core.usage import UNKNOWN_USAGE, Usage
+from tidegate.core.view import UNMETERED, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import Dialect, Relay
-from tidegate.gateway.attempt import MAX_FAULT_BYTES, STREAM_BROKEN, Attempt, AttemptOwner, StreamAttempt, UnaryAttempt
+from tidegate.gateway.attempt import (
+    MAX_ANSWER_BYTES,
+    MAX_FAULT_BYTES,
+    STREAM_BROKEN,
+    Attempt,
+    AttemptOwner,
+    StreamAttempt,
+    UnaryAttempt,
+    whole_answer,
+)
+from tidegate.gateway.headers import header_value
 from tidegate.wire.client import Failure
+from tidegate.wire.message import Headers
 from tidegate.wire.server import Exchange
 
 
@@ -43,7 +57,48 @@ class PassingAttempt(Attempt):
         self.exchange.abort()
 
 
-def attempt_kind(view: View) -> type[StreamAttempt | UnaryAttempt | PassingAttempt]:
-    if view.operation == "speech":
-        return PassingAttempt
+class MediaStreamAttempt(StreamAttempt):
+    """Some models (`whisper-1`) take the wish for a stream and answer whole all the same: that is given on as it is."""
+
+    __slots__ = ("whole",)
+
+    def __init__(self, owner: AttemptOwner, candidate: Candidate, dialect: Dialect, relay: Relay, view: View) -> None:
+        super().__init__(owner, candidate, dialect, relay, view)
+        self.whole = False
+
+    def partial_usage(self) -> Usage:
+        """As reported. Events say nothing of what a picture or a recording comes to."""
+        return self.reader.usage or UNKNOWN_USAGE
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        super().on_head(status, headers)
+        media = header_value(headers, b"content-type").lower()
+        self.whole = status == 200 and not media.startswith(self.relay.upstream_media)
+
+    def on_data(self, data: bytes) -> None:
+        if not self.whole:
+            super().on_data(data)
+            return
+        if not self.parts:
+            self.owner.first_byte(self)
+        self.collect(data, MAX_ANSWER_BYTES)
+
+    def on_end(self) -> None:
+        if not self.whole:
+            super().on_end()
+            return
+        told = self.taken_in(lambda: whole_answer(self))
+        if told is not None:
+            self.owner.answered(self, *told)
+
+
+_Kind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
+_STREAMED: Final[_Kind] = MediaStreamAttempt
+
+
+def attempt_kind(view: View) -> _Kind:
+    if view.operation in UNMETERED:
+        if view.stream:
+            return _STREAMED
+        return PassingAttempt if view.operation == "speech" else UnaryAttempt
     return StreamAttempt if view.stream else UnaryAttempt

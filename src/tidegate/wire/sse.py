@@ -10,6 +10,7 @@ from typing import Final
 from tidegate.wire.framing import FrameError
 
 _BLANK: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LARGE: Final = 65_536
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 
 
@@ -20,16 +21,26 @@ class SseOverflow(FrameError):
 class SseSplitter:
     """Feed it chunks cut anywhere; it gives whole events, each with the blank line that ends it."""
 
-    __slots__ = ("_max", "_rest")
+    __slots__ = ("_max", "_more", "_rest", "_size")
 
     def __init__(self, max_event_bytes: int = 16 * 1024 * 1024) -> None:
         self._max = max_event_bytes
         self._rest = b""
+        self._more: list[bytes] = []
+        """What has come behind a large `_rest`: pieces without the end of a line, but for the last one's last bytes."""
+        self._size = 0
+        """Of `_rest` and `_more`, where there is `_more`."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises SseOverflow when what is held back grows over the bound."""
         if self._rest:
-            data = self._rest + data
+            if len(self._rest) <= _LARGE:
+                data = self._rest + data
+            elif self._completes(data):
+                data = b"".join((self._rest, *self._more, data))
+                self._more.clear()
+            else:
+                return []
             self._rest = b""
         if b"\r" in data:
             return self._feed_any(data)
@@ -41,8 +52,20 @@ class SseSplitter:
 
     def end(self) -> bytes:
         """What is left over: an event without its blank line, which is no event."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = b"".join((self._rest, *self._more)), b""
+        self._more.clear()
         return rest
+
+    def _completes(self, data: bytes) -> bool:
+        """Whether an event may end in `data`. If not it is kept apart: joined each time, a picture would cost its square."""
+        before = self._more[-1] if self._more else self._rest
+        if b"\n" in data or b"\r" in data or before.endswith((b"\n", b"\r")):
+            return True
+        self._size = (self._size if self._more else len(self._rest)) + len(data)
+        if self._size > self._max:
+            raise SseOverflow(f"an event is larger than {self._max} bytes")
+        self._more.append(data)
+        return False
 
     def _feed_any(self, data: bytes) -> list[bytes]:
         events: list[bytes] = []

@@ -38,8 +38,8 @@ def test_the_request_goes_up_with_its_values_untouched() -> None:
         (body(n=0), "invalid_request", "n"),
         (body(n="two"), "invalid_request", "n"),
         (body(stream="yes"), "invalid_request", "stream"),
-        (body(stream=True), "unsupported_field", "stream"),
         (body(svg={"model": "gpt-5"}), "unsupported_field", "svg"),
+        (body(stream=True, svg={"model": "gpt-5"}), "unsupported_field", "svg"),
     ],
 )
 def test_what_is_refused(raw: bytes, code: str, field: str) -> None:
@@ -49,7 +49,17 @@ def test_what_is_refused(raw: bytes, code: str, field: str) -> None:
     assert (problem.status, problem.code, problem.field) == (400, code, field)
 
 
+def test_a_stream_goes_up_as_it_was_asked_for() -> None:
+    raw = body(stream=True, partial_images=2)
+    view = DIALECT.read("image", raw)
+    assert (view.stream, view.requests) == (True, 1)
+    sent = DIALECT.encode_request(view, UpstreamModel("up"), output_cap=None)
+    assert json.loads(sent) == json.loads(body(model="up", stream=True, partial_images=2))
+
+
 def test_paths() -> None:
+    assert DIALECT.client_paths[b"/v1/images/edits"] == "image_edit"
+    assert DIALECT.client_paths[b"/v1/images/variations"] == "image_variation"
     assert DIALECT.client_paths[b"/v1/images/generations"] == "image"
     azure = AzureOpenAI()
     found = azure.match_path(b"/openai/deployments/dall/images/generations", b"api-version=x")

@@ -71,8 +71,7 @@ def test_a_long_recording_is_reserved_for_without_a_token_for_each_byte() -> Non
         (MODEL + END, "invalid_request", "file"),
         (MODEL + field("file", b"x") + END, "invalid_request", "file"),
         (MODEL + FILE + FILE + END, "invalid_request", "file"),
-        (MODEL + FILE + field("stream", b"true") + END, "unsupported_field", "stream"),
-        (MODEL + FILE + field("stream", b"1") + END, "unsupported_field", "stream"),
+        (MODEL + FILE + field("stream", b"yes") + END, "invalid_request", "stream"),
         (MODEL + FILE + field("stream", b"false") * 2 + END, "invalid_request", "stream"),
     ],
 )
@@ -81,6 +80,13 @@ def test_recordings_that_are_refused(body: bytes, code: str, named: str | None) 
         recording(body)
     problem = caught.value.problem
     assert (problem.status, problem.code, problem.field) == (400, code, named)
+
+
+def test_a_transcription_may_be_streamed_and_a_translation_not() -> None:
+    for value in (b"true", b"1", b"True"):
+        assert recording(MODEL + FILE + field("stream", value) + END).stream
+    with pytest.raises(UnreadableRequest, match="stream"):
+        DIALECT.read("translation", MODEL + FILE + field("stream", b"true") + END, TELLS)
 
 
 def test_a_form_of_another_content_type_is_refused() -> None:

@@ -52,3 +52,24 @@ def test_a_space_is_taken_off_once() -> None:
     assert sse_data(b"data:  two\n\n") == b" two"
     assert sse_data(b"data:none\n\n") == b"none"
     assert sse_data(b"data\n\n") == b""
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r"])
+@pytest.mark.parametrize("piece", [65_537, 70_001])
+def test_a_large_event_in_pieces(end: bytes, piece: int) -> None:
+    stream = b"data: " + b"x" * 300_000 + end + b"data: y\n\n"
+    splitter = SseSplitter()
+    events = [event for at in range(0, len(stream), piece) for event in splitter.feed(stream[at : at + piece])]
+    assert b"".join(events) == stream
+    assert [len(event) for event in events] == [300_006 + len(end), 9]
+    for cut in range(300_004, 300_012):
+        splitter = SseSplitter()
+        pieces = (stream[:100_000], stream[100_000:cut], stream[cut:])
+        assert [event for part in pieces for event in splitter.feed(part)] == events
+    splitter = SseSplitter(max_event_bytes=200_000)
+    assert splitter.feed(stream[:100_000]) == splitter.feed(stream[100_000:150_000]) == []
+    assert splitter.end() == stream[:150_000]
+    splitter.feed(stream[:100_000])
+    splitter.feed(stream[100_000:190_000])
+    with pytest.raises(SseOverflow):
+        splitter.feed(stream[190_000:210_000])

@@ -1,13 +1,29 @@
-"""Images from OpenAI's image endpoint: what a request may say here, and what its answer says was used.
+"""Images from OpenAI's image endpoints: what a request may say here, and what its answer says was used.
 
-Source: `openai.types.image_generate_params` and `openai.types.images_response` of the official SDK.
+Source: `openai.types.image_generate_params`, `image_edit_params`, `image_create_variation_params` and `images_response` of
+the official SDK. Edits are forms of several parts, or JSON that refers to its images.
 """
+
+import re
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.usage import Usage
-from tidegate.dialects.fields import read_boolean, read_count, unsupported_field
+from tidegate.core.view import Operation, PathTells, View
+from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.dialects.fields import bad_field, read_count, unsupported_field
+from tidegate.dialects.openai.forms import count, flag, model_asked, read_parts, single
+from tidegate.wire.multipart import Part
+
+JSON_MEDIA: Final = b"application/json"
+_IMAGE: Final = re.compile(r"image(\[\d{0,3}\])?")
+_IMAGE_TOKENS: Final = 1_000
+"""About what an image comes to."""
+_MOST_IMAGE_TOKENS: Final = 10_000
+"""Upper bound for one image that is looked at closely (`input_fidelity: high`)."""
+_AFFINITY_BYTES: Final = 1_024
 
 
 class _InputDetails(Struct):
@@ -26,17 +42,68 @@ class _UsageObject(Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
+class _Reference(Struct):
+    image_url: str | None = None
+    file_id: str | None = None
+
+
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
+_decode_references = msgspec.json.Decoder(list[_Reference]).decode
+
+
+def is_json(media: bytes) -> bool:
+    """Of a content type."""
+    return media.partition(b";")[0].strip().lower() == JSON_MEDIA
 
 
 def images_asked(fields: dict[str, Raw]) -> int:
-    """Raises UnreadableRequest, also for what cannot be served or accounted for."""
-    if read_boolean(fields, "stream"):
-        raise unsupported_field("stream", "Images are not streamed here yet: leave `stream` out.")
+    """Raises UnreadableRequest, also for what cannot be accounted for."""
     if bytes(fields.get("svg", b"null")) != b"null":
-        # It names a second model, which this key may not be allowed and whose price is not this one's.
-        raise unsupported_field("svg", "`svg` names a second model for the same call, which is not served here.")
+        raise _second_model()
     return read_count(fields, "n") or 1
+
+
+def referred_tokens(fields: dict[str, Raw]) -> int:
+    """Upper bound of the images that an edit in JSON refers to. Raises UnreadableRequest."""
+    try:
+        images = _decode_references(fields.get("images", b"null"))
+    except (msgspec.DecodeError, RecursionError):
+        images = []
+    if not images or any((one.image_url is None) == (one.file_id is None) for one in images):
+        raise bad_field("`images` must be a list of objects, each with `image_url` or `file_id`.", "images")
+    return (len(images) + 1) * _MOST_IMAGE_TOKENS  # and the mask
+
+
+def read_picture(dialect: str, operation: Operation, body: bytes, tells: PathTells) -> View:
+    """A form with an image to edit or to vary. Raises UnreadableRequest."""
+    form = read_parts(tells, body)
+    model = model_asked(form, tells)
+    if any(part.name == "svg" or part.name.startswith("svg[") for part in form.parts):
+        raise _second_model()
+    if not any(part.is_file and _IMAGE.fullmatch(part.name) for part in form.parts):
+        raise bad_field("`image` is missing: send the image as a part with a file name.", "image")
+    prompt = single(form, "prompt")
+    if prompt is None and operation == "image_edit":
+        raise bad_field("`prompt` is missing: say what shall become of the image.", "prompt")
+    sizes = [part.end - part.start for part in form.parts if part.is_file]
+    said = len(body) - sum(sizes)
+    asked = count(form, "n")
+    begins = prompt or next(part for part in form.parts if part.is_file)
+    return View(
+        dialect=dialect,
+        operation=operation,
+        model=model,
+        stream=operation == "image_edit" and flag(form, "stream"),
+        fields={},
+        body_bytes=len(body),
+        estimated_input_tokens=(said >> 2) + _IMAGE_TOKENS * len(sizes) + 1,
+        worst_input_tokens=asked * (said + sum(min(size, _MOST_IMAGE_TOKENS) for size in sizes)),
+        max_output_tokens=None,
+        requests=asked,
+        parts=form,
+        media=form.content_type,
+        affinity=_beginning(body, begins),
+    )
 
 
 def depiction_usage(fields: dict[str, Raw]) -> Usage:
@@ -65,3 +132,12 @@ def depiction_usage(fields: dict[str, Raw]) -> Usage:
         source="reported",
         raw=bytes(raw),
     )
+
+
+def _second_model() -> UnreadableRequest:
+    # This key may not be allowed it, and its price is not this one's.
+    return unsupported_field("svg", "`svg` names a second model for the same call, which is not served here.")
+
+
+def _beginning(body: bytes, part: Part) -> bytes:
+    return body[part.start : min(part.end, part.start + _AFFINITY_BYTES)]

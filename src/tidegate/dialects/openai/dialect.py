@@ -18,15 +18,24 @@ from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
-from tidegate.dialects.openai.depiction import depiction_usage, images_asked
+from tidegate.dialects.openai.depiction import (
+    JSON_MEDIA,
+    depiction_usage,
+    images_asked,
+    is_json,
+    read_picture,
+    referred_tokens,
+)
 from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
-from tidegate.dialects.openai.recording import check_speech, read_recording, recording_usage, renamed
+from tidegate.dialects.openai.forms import renamed
+from tidegate.dialects.openai.media_events import MediaReader
+from tidegate.dialects.openai.recording import read_recording, recording_usage, speech_by_events
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.wire.sse import SseSplitter
 
@@ -37,6 +46,8 @@ PATHS: Final[Mapping[Operation, str]] = {
     "moderation": "/moderations",
     "rerank": "/rerank",
     "image": "/images/generations",
+    "image_edit": "/images/edits",
+    "image_variation": "/images/variations",
     "speech": "/audio/speech",
     "transcription": "/audio/transcriptions",
     "translation": "/audio/translations",
@@ -50,12 +61,19 @@ _REQUIRED: Final[Mapping[Operation, str]] = {
     "moderation": "input",
     "rerank": "query",
     "image": "prompt",
+    "image_edit": "prompt",
     "speech": "input",
 }
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one image part at high detail, when its bytes are elsewhere."""
 _FILE_TOKENS: Final = 200_000
 """Upper bound for one document whose bytes are elsewhere: a hundred dense pages."""
+_IMAGES: Final[frozenset[Operation]] = frozenset(("image", "image_edit", "image_variation"))
+_CHUNKED: Final[frozenset[Operation]] = frozenset(("chat", "completion"))
+_STREAMED: Final[frozenset[Operation]] = frozenset(("chat", "completion", "image", "image_edit"))
+"""By their field `stream`."""
+_MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+"""The largest images that models draw, in base64."""
 _AFFINITY_BYTES: Final = 1_024
 _COMPLETION_DEFAULT_OUTPUT: Final = 16
 """Legacy completions stop at 16 tokens unless told otherwise."""
@@ -87,19 +105,23 @@ class OpenAI:
         return None
 
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
-        if operation in FORMS:
-            return read_recording(self.name, operation, body, path)
+        if operation in FORMS and not (operation == "image_edit" and is_json(path.media)):
+            reads = read_picture if operation in _IMAGES else read_recording
+            return reads(self.name, operation, body, path)
         fields = read_fields(body)
         model = path.model or read_string(fields, "model")
         required = _REQUIRED[operation]
         if required not in fields or bytes(fields[required]) == b"null":
             raise bad_field(f"`{required}` is missing: add it to the request body.", required)
-        stream = operation in ("chat", "completion") and read_boolean(fields, "stream")
+        stream = operation in _STREAMED and read_boolean(fields, "stream")
         size = len(body)
         distant = _distant_tokens(fields[required]) if operation in ("chat", "moderation") else 0
-        requests = images_asked(fields) if operation == "image" else 1
-        if operation == "speech":
-            check_speech(fields)
+        requests = 1
+        if operation in _IMAGES:
+            requests = images_asked(fields)
+            distant = 0 if operation == "image" else referred_tokens(fields) * requests
+        elif operation == "speech":
+            stream = speech_by_events(fields)
         return View(
             dialect=self.name,
             operation=operation,
@@ -112,6 +134,7 @@ class OpenAI:
             max_output_tokens=None if operation in UNMETERED else _max_output(operation, fields),
             requests=requests,
             choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
+            media=JSON_MEDIA if operation == "image_edit" else b"",
             usage_asked=stream and _usage_asked(fields),
             affinity=bytes(memoryview(fields[required])[:_AFFINITY_BYTES]),
         )
@@ -135,7 +158,8 @@ class OpenAI:
         if output_cap is not None and view.max_output_tokens is None and view.operation not in UNMETERED:
             name = "max_completion_tokens" if view.operation == "chat" else "max_tokens"
             fields[name] = Raw(b"%d" % output_cap)
-        if view.stream and not view.usage_asked and "no-stream-usage" not in upstream.quirks:
+        asked = view.usage_asked or view.operation not in _CHUNKED
+        if view.stream and not asked and "no-stream-usage" not in upstream.quirks:
             options = fields.get("stream_options")
             if options is None or bytes(options) == b"null":
                 fields["stream_options"] = Raw(b'{"include_usage":true}')
@@ -151,7 +175,7 @@ class OpenAI:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
         usage = fields.get("usage")
-        if operation == "image":
+        if operation in _IMAGES:
             return Answer(fields, depiction_usage(fields))
         if operation in FORMS:
             return Answer(fields, recording_usage(usage))
@@ -165,12 +189,14 @@ class OpenAI:
             answer.fields["model"] = Raw(_encode(view.model))
         return _encode(answer.fields)
 
-    def stream_reader(self, view: View) -> ChunkReader:
+    def stream_reader(self, view: View) -> StreamReader:
+        if view.operation not in _CHUNKED:
+            return MediaReader(view)
         choices = read_count(view.fields, "n") or 1
         return ChunkReader(view.model, choices=choices, withhold_usage=not view.usage_asked)
 
     def splitter(self) -> SseSplitter:
-        return SseSplitter()
+        return SseSplitter(_MAX_EVENT_BYTES)
 
     def read_fault(self, status: int, body: bytes) -> Fault:
         return read_error(body)

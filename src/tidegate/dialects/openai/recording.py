@@ -1,7 +1,7 @@
 """OpenAI's audio endpoints: what a request may say here, and what an answer says was used.
 
-Source: `openai.types.audio` of the official SDK. `/audio/speech` reports no usage. Transcriptions and translations are
-asked for by forms of several parts, which go on byte for byte but for the model's name.
+Source: `openai.types.audio` of the official SDK. Speech reports its usage in its stream of events alone. Transcriptions
+and translations are asked for by forms of several parts.
 """
 
 from typing import Final
@@ -12,11 +12,10 @@ from msgspec import Raw, Struct
 from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.fields import bad_field, unsupported_field
-from tidegate.wire.multipart import Form, MultipartError, Part, read_form
+from tidegate.dialects.openai.forms import flag, model_asked, read_parts, single
 
 _LONGEST: Final = 32_768
 """Tokens of the longest recording that vendors take (25 minutes, at about ten tokens a second), twice over."""
-_FALSE: Final = frozenset((b"", b"false", b"0"))
 _AFFINITY_BYTES: Final = 1_024
 
 
@@ -33,38 +32,35 @@ class _UsageObject(Struct):
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
 
 
-def check_speech(fields: dict[str, Raw]) -> None:
-    """Raises UnreadableRequest for what cannot be served."""
+def speech_by_events(fields: dict[str, Raw]) -> bool:
+    """Whether the client wants speech as events rather than as plain audio. Raises UnreadableRequest."""
     raw = bytes(fields.get("stream_format", b"null"))
     try:
         form = msgspec.json.decode(raw, type=str | None)
-    except msgspec.DecodeError as error:
-        raise bad_field("`stream_format` must be a string.", "stream_format") from error
-    if form not in (None, "audio"):
-        raise unsupported_field("stream_format", "Speech comes as plain audio here: leave `stream_format` out.")
+    except msgspec.DecodeError:
+        form = ""
+    if form not in (None, "audio", "sse"):
+        raise bad_field("`stream_format` must be `audio` or `sse`.", "stream_format")
+    return form == "sse"
 
 
 def read_recording(dialect: str, operation: Operation, body: bytes, tells: PathTells) -> View:
     """A form with a file. Raises UnreadableRequest."""
-    try:
-        form = read_form(tells.media, body)
-    except MultipartError as error:
-        raise bad_field(f"The body must be multipart/form-data: {error}.") from error
-    model = tells.model or _text(form, _single(form, "model"), "model")
-    _single(form, "model")
-    file = _single(form, "file")
+    form = read_parts(tells, body)
+    model = model_asked(form, tells)
+    file = single(form, "file")
     if file is None or not file.is_file:
         raise bad_field("`file` is missing: send the recording as a part with a file name.", "file")
-    stream = _single(form, "stream")
-    if stream is not None and form.value(stream).strip().lower() not in _FALSE:
-        raise unsupported_field("stream", "Transcripts are not streamed here yet: leave `stream` out.")
+    stream = flag(form, "stream")
+    if stream and operation == "translation":
+        raise unsupported_field("stream", "Translations have no stream: leave `stream` out.")
     size = file.end - file.start
     said = len(body) - size
     return View(
         dialect=dialect,
         operation=operation,
         model=model,
-        stream=False,
+        stream=stream,
         fields={},
         body_bytes=len(body),
         # A second of speech is about ten tokens, and 32 kB where it is not compressed.
@@ -76,15 +72,6 @@ def read_recording(dialect: str, operation: Operation, body: bytes, tells: PathT
         media=form.content_type,
         affinity=body[file.start : file.start + _AFFINITY_BYTES],
     )
-
-
-def renamed(parts: Struct, model: str) -> bytes:
-    """The form's body for an upstream that knows the model by another name. Raises UnreadableRequest."""
-    assert isinstance(parts, Form)  # noqa: S101 - read_recording has made it
-    try:
-        return parts.with_value("model", model.encode())
-    except MultipartError as error:
-        raise bad_field(f"The body cannot be sent on: {error}. Choose another boundary.") from error
 
 
 def recording_usage(raw: Raw | None) -> Usage:
@@ -105,20 +92,12 @@ def recording_usage(raw: Raw | None) -> Usage:
     )
 
 
-def _single(form: Form, name: str) -> Part | None:
-    found = form.named(name)
-    if len(found) > 1:
-        raise bad_field(f"There are {len(found)} parts `{name}`: send one.", name)
-    return found[0] if found else None
-
-
-def _text(form: Form, part: Part | None, name: str) -> str:
-    if part is None:
-        raise bad_field(f"`{name}` is missing: name the model to call, for example `whisper-1`.", name)
+def speech_usage(raw: Raw) -> Usage:
+    """Of a stream's last event: text in, audio out."""
     try:
-        value = form.value(part).decode()
-    except UnicodeDecodeError:
-        value = ""
-    if not value or part.is_file:
-        raise bad_field(f"`{name}` must be a text that is not empty.", name)
-    return value
+        told = _decode_usage(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return Usage(raw=bytes(raw))
+    return Usage(
+        input=max(0, told.input_tokens), output_audio=max(0, told.output_tokens), source="reported", raw=bytes(raw)
+    )
