@@ -107,6 +107,8 @@ class View(Struct):
     """The name of the earlier answer that this call goes on from, in dialects whose servers keep answers."""
     pin: Pin | None = None
     """Set where the call cannot go to any other credential."""
+    refers: bool = False
+    """Parts of earlier answers stand in its prompt by their names alone."""
     kept: bytes = b""
     """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
     dropped: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
         _refuse(runtime, exchange, record, None, error.problem)
         return
     view.id, view.time_ns = record.id, record.time_ns
-    if view.previous:
+    if view.previous or view.refers:
         go_on(runtime.answers, consumer.name, view)
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
     admission = admit(view, consumer, runtime.compiled, region)

@@ -20,16 +20,24 @@ _MOST_ITEMS: Final = 100
 
 
 def go_on(kept: KeptAnswers, owner: str, view: View) -> None:
-    """Puts the earlier turn before the request's own input, if it is here."""
-    found = kept.find(owner, view.previous)
+    """Puts what is kept here where the input refers to it, and the earlier turn before it."""
+    if view.refers:
+        conversation.recall(view, lambda item: _kept_body(kept, owner, item))
+    found = kept.find(owner, view.previous) if view.previous else None
     if found is not None:
         conversation.resume(view, found.asked, found.body)
 
 
 def keep(kept: KeptAnswers, owner: str, view: View) -> None:
     """Keeps `view.kept`, the answer that a client's encoder put there."""
-    name = conversation.response_id(view.kept)
-    kept.keep(owner, name, KeptAnswer(view.kept, conversation.asked_items(view)))
+    name, items = conversation.response_names(view.kept)
+    kept.keep(owner, name, KeptAnswer(view.kept, conversation.asked_items(view), items))
+
+
+def _kept_body(kept: KeptAnswers, owner: str, item: str) -> bytes:
+    """Of the response that has the item; b"" if none has."""
+    found = kept.find_whole(owner, item)
+    return b"" if found is None else found.body
 
 
 def ask_again(kept: KeptAnswers, owner: str, request: Request) -> bytes | Problem:

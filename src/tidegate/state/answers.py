@@ -18,6 +18,8 @@ class KeptAnswer(Struct, frozen=True):
     """As the client got it."""
     asked: bytes
     """What it was the answer to, all earlier turns included: a JSON list of items."""
+    items: tuple[str, ...] = ()
+    """Names of its parts, by which a client may mean them."""
 
     @property
     def size(self) -> int:
@@ -30,6 +32,8 @@ class KeptAnswers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], tuple[float, KeptAnswer]] = OrderedDict()
+        self._whole: dict[tuple[str, str], str] = {}
+        """(owner, name of a part) → name of the answer; of two with a part of one name, the later."""
         self._bytes = 0
 
     def keep(self, owner: str, name: str, answer: KeptAnswer) -> None:
@@ -39,6 +43,8 @@ class KeptAnswers:
             return
         self._kept[owner, name] = (self._clock.monotonic() + KEPT_SECONDS, answer)
         self._bytes += answer.size
+        for item in answer.items:
+            self._whole[owner, item] = name
         self._expire()
         while len(self._kept) > MAX_COUNT or self._bytes > MAX_BYTES:
             self._forget(next(iter(self._kept)))
@@ -47,6 +53,11 @@ class KeptAnswers:
         self._expire()
         found = self._kept.get((owner, name))
         return None if found is None else found[1]
+
+    def find_whole(self, owner: str, item: str) -> KeptAnswer | None:
+        """The answer that has the part."""
+        name = self._whole.get((owner, item))
+        return None if name is None else self.find(owner, name)
 
     def drop(self, owner: str, name: str) -> bool:
         """Whether it was there."""
@@ -72,3 +83,7 @@ class KeptAnswers:
     def _forget(self, key: tuple[str, str]) -> None:
         _, answer = self._kept.pop(key)
         self._bytes -= answer.size
+        owner, name = key
+        for item in answer.items:
+            if self._whole.get((owner, item)) == name:
+                del self._whole[owner, item]

@@ -14,7 +14,7 @@ from tidegate.core.view import View
 from tidegate.dialects.canon import Answer, Begun, Finish, Message, Text, ToolCall
 from tidegate.dialects.responses import Responses
 from tidegate.dialects.responses.codec import ResponsesChat
-from tidegate.dialects.responses.conversation import asked_items, input_list, resume
+from tidegate.dialects.responses.conversation import asked_items, input_list, recall, response_names, resume
 
 DIALECT = Responses()
 CODEC = ResponsesChat()
@@ -126,3 +126,37 @@ def test_the_items_of_a_turn() -> None:
 def test_an_input_that_cannot_be_read_is_its_readers_to_refuse(text: str) -> None:
     second = view(input=json.loads(text), previous_response_id="resp_c1")
     resumed(view(), second)
+
+
+def test_items_come_in_the_place_of_references_to_them() -> None:
+    body = CODEC.encode_answer(SAID, view())
+    name, (said, called) = response_names(body)
+    found = {said: body, called: body}
+    asked = [
+        {"role": "user", "content": "Hi"},
+        {"type": "item_reference", "id": said},
+        {"type": "item_reference", "id": called},
+        {"type": "function_call_output", "call_id": "call_a", "output": "1"},
+    ]
+    second = view(input=asked)
+    assert second.refers
+    assert second.hidden_context
+    before = second.worst_input_tokens
+    recall(second, lambda item: found.get(item, b""))
+    items = json.loads(bytes(second.fields["input"]))
+    assert (name, [item["type"] for item in items[1:]]) == (
+        "resp_c1",
+        ["message", "function_call", "function_call_output"],
+    )
+    assert items[1]["content"][0]["text"] == "Yes?"
+    assert second.worst_input_tokens > before
+    assert not second.hidden_context
+    assert len(CODEC.decode_request(second).items) == 4
+
+
+def test_references_to_what_is_not_here_are_left() -> None:
+    asked = [{"role": "user", "content": "an item_reference"}, {"type": "item_reference", "id": "msg_9"}]
+    second = view(input=asked)
+    recall(second, lambda item: b"")
+    assert json.loads(bytes(second.fields["input"])) == asked
+    assert second.hidden_context

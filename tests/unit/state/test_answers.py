@@ -63,3 +63,16 @@ def test_the_same_name_again_is_the_later_answer(kept: KeptAnswers) -> None:
     kept.keep("ann", "r1", answer(10))
     kept.keep("ann", "r1", answer(20))
     assert kept.held == (1, 20)
+
+
+def test_a_part_leads_to_its_whole_as_long_as_that_is_kept(kept: KeptAnswers) -> None:
+    first, second = KeptAnswer(b"1", b"", ("a", "b")), KeptAnswer(b"2", b"", ("b",))
+    kept.keep("ann", "r1", first)
+    kept.keep("ann", "r2", second)
+    assert [kept.find_whole("ann", part) for part in ("a", "b", "c")] == [first, second, None]
+    assert kept.find_whole("bob", "a") is None
+    kept.drop("ann", "r1")
+    assert [kept.find_whole("ann", part) for part in ("a", "b")] == [None, second]
+    kept.drop("ann", "r2")
+    assert kept.find_whole("ann", "b") is None
+    assert not kept._whole

@@ -217,9 +217,9 @@ def _blocks(item: OutputItem) -> list[Json]:
     for part in item.parts:
         if isinstance(part, Text) and part.text:
             cited = [citation_object(one) for one in part.citations]
-            blocks.append({"type": "text", "text": part.text, "citations": cited or None})
+            blocks.append({"type": "text", "text": part.text, **({"citations": cited} if cited else {})})
         elif isinstance(part, Refusal) and part.text:
-            blocks.append({"type": "text", "text": part.text, "citations": None})
+            blocks.append({"type": "text", "text": part.text})
     return blocks
 
 

@@ -19,6 +19,7 @@ from tidegate.dialects.anthropic.claude_rules import (
     version_of,
 )
 from tidegate.dialects.anthropic.messages_out import FORBIDDEN, LONGEST, Conversation, cache_control
+from tidegate.dialects.anthropic.schemas import for_claude
 from tidegate.dialects.canon import Effort, Request, Thinking, Tool
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import bad_field, unsupported_field
@@ -130,7 +131,10 @@ def _output_format(body: Json, request: Request) -> None:
             called,
             f"`{called}`: the upstream of this model writes JSON by a schema alone. Send a json_schema with one.",
         )
-    body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": wanted.schema}
+    body.setdefault("output_config", {})["format"] = {
+        "type": "json_schema",
+        "schema": for_claude(wanted.schema, request.called("output_format")),
+    }
 
 
 def _rest(body: Json, request: Request) -> None:
@@ -164,6 +168,8 @@ def _tool(tool: Tool, name: str, request: Request) -> Json:
     if tool.description:
         told["description"] = tool.description
     told["input_schema"] = tool.parameters or _NO_SCHEMA
+    if tool.strict and tool.parameters is not None:
+        told["input_schema"] = for_claude(tool.parameters, request.called("tools"))
     if tool.strict is not None:
         told["strict"] = tool.strict
     if tool.cache is not None:

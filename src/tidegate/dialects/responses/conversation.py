@@ -3,7 +3,7 @@
 Source: `openai.types.responses.response_create_params` (`previous_response_id`, `store`), `response_item_list` of the SDK.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -29,7 +29,19 @@ class _Response(Struct):
     id: str = ""
 
 
+class _Item(Struct):
+    id: str = ""
+    type: str = ""
+
+
+class _Named(Struct):
+    output: list[_Item]
+    id: str = ""
+
+
 _decode_response = msgspec.json.Decoder(_Response).decode
+_decode_named = msgspec.json.Decoder(_Named).decode
+_decode_item = msgspec.json.Decoder(_Item).decode
 
 
 def may_be_kept(view: View) -> bool:
@@ -52,6 +64,11 @@ def is_hidden(fields: Mapping[str, Raw]) -> bool:
     """Whether a part of the prompt is only at the upstream: what it comes to shows in no byte of the request."""
     if any(present(fields[name]) is not None for name in _ELSEWHERE if name in fields):
         return True
+    return has_references(fields)
+
+
+def has_references(fields: Mapping[str, Raw]) -> bool:
+    """Or a text that looks like one."""
     return b'"item_reference"' in bytes(fields.get("input", b""))
 
 
@@ -67,6 +84,39 @@ def response_id(body: bytes) -> str:
     return _decode_response(body).id
 
 
+def response_names(body: bytes) -> tuple[str, tuple[str, ...]]:
+    """Of a response, and of its output's items."""
+    told = _decode_named(body)
+    return told.id, tuple(item.id for item in told.output if item.id)
+
+
+def recall(view: View, find: Callable[[str], bytes]) -> None:
+    """Puts items in the place of references to them. `find`: by an item's id, the body of the response that has it.
+
+    References to what is not here are left: the upstream may have it, else their reader refuses them.
+    """
+    try:
+        items = _decode_list(asked_items(view))
+        whole = [_recalled(one, find) for one in items]
+    except msgspec.DecodeError:
+        return
+    if all(new is old for new, old in zip(whole, items, strict=True)):
+        return
+    _replace_input(view, _encode(whole))
+    view.hidden_context = is_hidden(view.fields)
+
+
+def _recalled(raw: Raw, find: Callable[[str], bytes]) -> Raw:
+    if b"item_reference" not in bytes(raw):
+        return raw
+    told = _decode_item(raw)
+    if told.type != "item_reference":
+        return raw
+    body = find(told.id)
+    output = _decode_response(body).output if body else ()
+    return next((item for item in output if _decode_item(item).id == told.id), raw)
+
+
 def resume(view: View, asked: bytes, body: bytes) -> None:
     """Puts an earlier turn (`asked`, and the response `body`) before the request's own input.
 
@@ -77,14 +127,18 @@ def resume(view: View, asked: bytes, body: bytes) -> None:
     except msgspec.DecodeError:
         return
     whole = _encode(items)
-    before = len(view.fields.get("input", b""))
-    view.fields["input"] = Raw(whole)
+    _replace_input(view, whole)
     del view.fields["previous_response_id"]
     view.hidden_context = is_hidden(view.fields)
-    grown = max(0, len(whole) - before)
+    view.worst_input_tokens += distant_tokens(asked)
+
+
+def _replace_input(view: View, whole: bytes) -> None:
+    grown = max(0, len(whole) - len(view.fields.get("input", b"")))
+    view.fields["input"] = Raw(whole)
     view.body_bytes += grown
     view.estimated_input_tokens += grown >> 2
-    view.worst_input_tokens += grown + distant_tokens(asked)
+    view.worst_input_tokens += grown
 
 
 def input_list(body: bytes, asked: bytes, *, after: str, limit: int, newest_first: bool) -> bytes:

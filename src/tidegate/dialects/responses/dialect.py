@@ -86,6 +86,7 @@ class Responses:
             affinity=text[:_AFFINITY_BYTES],
             hidden_context=conversation.is_hidden(fields),
             previous=_previous(fields),
+            refers=conversation.has_references(fields),
         )
 
     def upstream_path(

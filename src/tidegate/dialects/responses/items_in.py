@@ -132,7 +132,7 @@ def _kind(raw: Raw, where: str) -> str:
     if not kind:
         raise bad_field(f"`{where}` has neither a `type` nor a `role`.", "input")
     if kind == "item_reference":
-        raise unsupported_field("input", f"`{where}` refers to a stored item: send the item itself.")
+        raise unsupported_field("input", f"`{where}` refers to an item that is not kept here: send the item itself.")
     raise unsupported_field("input", f"`{where}` of type `{kind}` cannot be honoured by the upstream of this model.")
 
 

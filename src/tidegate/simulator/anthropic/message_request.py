@@ -32,6 +32,8 @@ _TOOL_FIELDS: Final = frozenset(
 _LEAST_BUDGET: Final = 1024
 _MESSAGE_TOKENS: Final = 4
 _MOST_MARKERS: Final = 4
+_UNHELD: Final = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems")
+"""Keywords of schemas that answers cannot be held to."""
 
 
 class MessageRequest(Conversation, kw_only=True):
@@ -244,5 +246,9 @@ def _check_closed(schema: object) -> None:
     if fields.get("type") == "object" and fields.get("additionalProperties") is not False:
         text = "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
         raise Rejection(400, text, param="output_config.format.schema")
+    for name in _UNHELD:
+        if isinstance(fields.get("type"), str) and name in fields:
+            text = f"output_config.format.schema: For '{fields['type']}' type, property '{name}' is not supported"
+            raise Rejection(400, text, param="output_config.format.schema")
     for item in fields.values():
         _check_closed(item)
