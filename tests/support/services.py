@@ -43,6 +43,11 @@ _TASKS = {
     "gpt-3.5-turbo-instruct": "chat",
     "text-embedding-3-small": "embedding",
     "omni-moderation-latest": "moderation",
+    "gpt-image-2": "image",
+    "gpt-4o-mini-tts": "speech",
+    "tts-1": "speech",
+    "gpt-4o-transcribe": "transcription",
+    "whisper-1": "transcription",
 }
 
 TRIALS = tuple(f"trial-{number}" for number in range(40))
@@ -75,6 +80,6 @@ def gateway_config(provider_url: str) -> str:
 
 def provider_profile() -> Profile:
     """The default models and the trials; one key is wrong."""
-    tasks = {name: {"task": model.task} for name, model in default_models().items()}
+    tasks = {name: {"task": model.task, "legacy": model.legacy} for name, model in default_models().items()}
     trials = {name: {"task": "chat"} for name in TRIALS}
     return profile_from({"models": {**tasks, **trials}, "keys": {"sk-wrong": "401"}})

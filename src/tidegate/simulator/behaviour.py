@@ -16,7 +16,7 @@ from tidegate.simulator.spread import Spread
 
 _T = TypeVar("_T")
 
-Task = Literal["chat", "completion", "embedding", "moderation", "rerank"]
+Task = Literal["chat", "completion", "embedding", "moderation", "rerank", "image", "speech", "transcription"]
 
 Fault = Literal[
     "stall-before-head",
@@ -74,6 +74,8 @@ class Behaviour(Struct, frozen=True, rename="camel", forbid_unknown_fields=True,
     max_output_tokens: int = 32_768
     dimensions: int = 1536
     """Of embeddings."""
+    legacy: bool = False
+    """Of speech and transcriptions: as `tts-1` and `whisper-1` are, without streams, its usage in seconds if at all."""
 
     first_byte: Spread = Spread.parse("0s")
     """Time to the first token (stream), or its part of the time to the whole answer."""
@@ -154,6 +156,11 @@ def default_models() -> dict[str, Behaviour]:
         "command-a-03-2025": Behaviour(context_window=256_000, max_output_tokens=8_192),
         "embed-v4.0": Behaviour(task="embedding", context_window=128_000, dimensions=1536),
         "rerank-v3.5": Behaviour(task="rerank", context_window=4_096),
+        "gpt-image-2": Behaviour(task="image"),
+        "gpt-4o-mini-tts": Behaviour(task="speech"),
+        "tts-1": Behaviour(task="speech", legacy=True),
+        "gpt-4o-transcribe": Behaviour(task="transcription"),
+        "whisper-1": Behaviour(task="transcription", legacy=True),
         "omni-moderation-latest": Behaviour(task="moderation", context_window=32_768),
     }
 

@@ -22,6 +22,8 @@ from tidegate.simulator.openai.chat_request import read_chat
 from tidegate.simulator.openai.completions import completion_template, read_completion
 from tidegate.simulator.openai.embeddings import embedding_template, read_embedding
 from tidegate.simulator.openai.fields import Fields
+from tidegate.simulator.openai.forms import FormFields
+from tidegate.simulator.openai.media import FORM_PATHS, MEDIA, MEDIA_PATHS, MediaOperation, take_media
 from tidegate.simulator.openai.moderations import moderation_template, read_moderation
 from tidegate.simulator.openai.rejection import Rejection, encode_error
 from tidegate.simulator.openai.response import count_reply, response_reply
@@ -32,7 +34,10 @@ from tidegate.simulator.surface import Moment, Order, Refusal
 from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request, encode_headers
 
-Operation = Literal["chat", "completion", "embedding", "moderation", "response", "input_tokens", "models", "model"]
+Operation = (
+    Literal["chat", "completion", "embedding", "moderation", "response", "input_tokens", "models", "model"]
+    | MediaOperation
+)
 
 _Task = Literal["chat", "completion", "embedding", "moderation"]
 
@@ -44,6 +49,7 @@ _OPERATIONS: Final[Mapping[bytes, Operation]] = {
     b"/responses": "response",
     b"/responses/input_tokens": "input_tokens",
     b"/models": "models",
+    **MEDIA_PATHS,
 }
 _DEPLOYMENT: Final = re.compile(rb"/openai/(?:deployments/([^/]+)(/.+)|responses)")
 _DEFAULT_MODERATION: Final = "omni-moderation-latest"
@@ -144,6 +150,8 @@ def no_key(route: Route) -> Rejection:
 def read_body(request: Request) -> Fields:
     """The top level of a request's body. Raises Rejection."""
     media = request.header(b"content-type")
+    if media is not None and media.lower().startswith(b"multipart/") and request.path.endswith(FORM_PATHS):
+        return FormFields.of_form(media, request.body)
     if media is not None and not media.lower().startswith(b"application/json"):
         text = (
             f"Invalid Content-Type header ({media.decode('latin-1')}), expected application/json. (HINT: If you're "
@@ -186,7 +194,10 @@ def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) ->
     """Reads the body for an operation. Raises Rejection."""
     if route.operation in ("response", "input_tokens"):
         return _take_response(fields, route, name, behaviour)
-    order = read_order(fields, route.task, name, behaviour)
+    if route.operation in MEDIA:
+        order = take_media(fields, route.operation, name, behaviour)
+    else:
+        order = read_order(fields, route.task, name, behaviour)
     order.build = partial(_build, order.build, route.azure)
     return order
 
