@@ -17,6 +17,8 @@ class MemoryLoop:
     def __init__(self) -> None:
         self.now = 1000.0
         self._due: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self.timers: list[Timer] = []
+        """Those that nobody cancelled; they run when a test says so."""
 
     def time(self) -> float:
         return self.now
@@ -24,11 +26,34 @@ class MemoryLoop:
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
         self._due.append((callback, args))
 
+    def call_later(self, seconds: float, callback: Callable[[], Any]) -> "Timer":
+        timer = Timer(self, seconds, callback)
+        self.timers.append(timer)
+        return timer
+
     def settle(self) -> None:
         """Runs what is due."""
         while self._due:
             callback, args = self._due.popleft()
             callback(*args)
+
+
+class Timer:
+    """One that is due when a test runs it."""
+
+    def __init__(self, loop: MemoryLoop, seconds: float, callback: Callable[[], Any]) -> None:
+        self.seconds = seconds
+        self._loop = loop
+        self._callback = callback
+
+    def cancel(self) -> None:
+        if self in self._loop.timers:
+            self._loop.timers.remove(self)
+
+    def run(self) -> None:
+        self.cancel()
+        self._callback()
+        self._loop.settle()
 
 
 class MemoryTransport:

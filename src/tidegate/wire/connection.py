@@ -12,6 +12,7 @@ from tidegate.wire.body import ChunkedBody, SizedBody
 from tidegate.wire.exchange import Exchange
 from tidegate.wire.fault import WireFault, too_large
 from tidegate.wire.head import CHUNKED, Head, check_partial
+from tidegate.wire.link import Link
 from tidegate.wire.message import STATUS_LINES, Request
 from tidegate.wire.peer import client_address, is_trusted
 from tidegate.wire.transport import WriteWatch, peer_address, reset
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HEAD, _BODY, _BUSY, _LINGER, _CLOSED = range(5)
+_HEAD, _BODY, _BUSY, _UPGRADED, _LINGER, _CLOSED = range(6)
 _PIPELINE_BYTES = 65_536
 """What a client may send ahead while its request is being answered; then its socket is not read."""
 _HIGH_WATER_BYTES = 65_536
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_head",
         "_line_checked",
+        "_link",
         "_peer",
         "_position",
         "_reading_paused",
@@ -64,11 +66,12 @@ class Connection(asyncio.Protocol):
         self._since = server.now
         self._served = False
         self._buffer = b""
-        self._position = 0
+        self._position: int = 0
         self._line_checked = False
         self._head: Head | None = None
         self._body: SizedBody | ChunkedBody | None = None
         self._exchange: Exchange | None = None
+        self._link: Link | None = None
         self._running = False
         self._reading_paused = False
         self._unflushed = False
@@ -101,6 +104,8 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         elif state == _BODY:
             self._feed(data)
+        elif self._link is not None:
+            self._link.received(data)
 
     def eof_received(self) -> bool | None:
         # A half-closed client cannot be told from one that has gone: like every proxy we take it as gone.
@@ -118,16 +123,23 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.lost()
+        link, self._link = self._link, None
+        if link is not None:
+            link.lost()
 
     def pause_writing(self) -> None:
         self._unflushed = True
         if self._exchange is not None:
             self._exchange.paused()
+        elif self._link is not None:
+            self._link.paused()
 
     def resume_writing(self) -> None:
         self._unflushed = False
         if self._exchange is not None:
             self._exchange.resumed()
+        elif self._link is not None:
+            self._link.resumed()
         elif self._buffer:
             self._server.loop.call_soon(self._advance)
 
@@ -262,7 +274,9 @@ class Connection(asyncio.Protocol):
             self._fail(exchange)
 
     def _fail(self, exchange: Exchange) -> None:
-        if exchange.started:
+        if self._link is not None:
+            self._link.abort()
+        elif exchange.started:
             exchange.abort()
         else:
             exchange.respond(
@@ -294,6 +308,18 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         if self._buffer and not self._running:
             self._server.loop.call_soon(self._advance)
+
+    def upgraded(self) -> Link:
+        self._exchange = None
+        self._state = _UPGRADED
+        early, self._buffer = self._buffer[self._position :], b""
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        link = self._link = Link(self._transport, self._writes, early, writable=not self._unflushed)
+        if self._server.draining:
+            self._server.loop.call_soon(link.draining)
+        return link
 
     def torn(self, flush: bool) -> None:
         self._exchange = None
@@ -360,6 +386,8 @@ class Connection(asyncio.Protocol):
         if self._state == _HEAD and not self._buffer:
             self._state = _CLOSED
             self._transport.close()
+        elif self._link is not None:
+            self._link.draining()
 
     def kill(self) -> None:
         """Ends the connection now."""

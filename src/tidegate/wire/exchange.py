@@ -6,6 +6,7 @@ gone, it is dead and holds no bytes.
 
 from typing import Protocol
 
+from tidegate.wire.link import Link
 from tidegate.wire.message import BODYLESS, STATUS_LINES, Request
 
 _JOIN_BYTES = 32_768
@@ -60,13 +61,18 @@ class Carrier(Protocol):
         """The answer is complete."""
         ...
 
+    def upgraded(self) -> Link:
+        """The connection leaves HTTP: 101 was sent."""
+        ...
+
     def torn(self, flush: bool) -> None:
         """The answer cannot be completed. `flush`: what was written so far is still to be sent."""
         ...
 
 
 class Exchange:
-    """A request and its answer. Either `respond`, or `start`, any number of `write`, then `finish`; or `abort`.
+    """A request and its answer. Either `respond`, or `start`, any number of `write`, then `finish`; or `upgrade`; or
+    `abort`.
 
     `headers` are encoded blocks (`message.encode_headers`) without `content-length`, `transfer-encoding`, `connection`
     and `date`: those are the server's. Calls once it is `closed` do nothing; calls out of order raise RuntimeError.
@@ -164,6 +170,18 @@ class Exchange:
         if self._chunked:
             self._carrier.send(b"0\r\n\r\n")
         self._carrier.answered(self._keep_alive)
+
+    def upgrade(self, headers: bytes) -> Link:
+        """101: what follows is no HTTP. Only where the request asked for it, and had no body; not once it is `closed`.
+
+        `headers` without `connection`. The link must be listened to at once.
+        """
+        if self.started or self.closed:
+            raise RuntimeError("the answer has begun already, or the client is gone")
+        self.started = True
+        self.closed = True
+        self._carrier.send(b"".join((STATUS_LINES[101], headers, self._cors, b"connection: Upgrade\r\n\r\n")))
+        return self._carrier.upgraded()
 
     def abort(self) -> None:
         """No clean end: the connection is torn down so that the client sees a cut.

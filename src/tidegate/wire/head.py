@@ -36,8 +36,8 @@ _SINGLE = frozenset(
 )
 """Fields of which a second one makes the request ambiguous."""
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
-_FORGOTTEN = re.compile(rb"auth|key|token|cookie|secret|password|signature|credential|trace|-id$")
-"""Fields that hold credentials, or differ from request to request."""
+_FORGOTTEN = re.compile(rb"auth|key|token|cookie|secret|password|signature|credential|trace|protocol|-id$")
+"""Fields that hold credentials (browsers put them into `sec-websocket-protocol`), or differ from request to request."""
 _TRAILER_BANNED = _FRAMING | _SINGLE | {b"connection", b"te", b"trailer", b"upgrade", b"keep-alive", b"cookie"}
 _CODINGS = frozenset({b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"})
 _TABLE_ENTRIES = 2048

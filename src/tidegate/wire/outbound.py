@@ -1,8 +1,9 @@
 """One outbound call as its caller and its connection see it: what is heard of it, why it fails, how it is stopped."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from tidegate.wire.link import Link
 from tidegate.wire.message import Headers
 
 FailureKind = Literal[
@@ -40,6 +41,15 @@ class Sink(Protocol):
     def on_end(self) -> None: ...
 
     def on_failure(self, failure: Failure) -> None: ...
+
+
+@runtime_checkable
+class UpgradeSink(Sink, Protocol):
+    """Of a call that asks to leave HTTP. An answer that does not agree is told as that of any call."""
+
+    def on_upgrade(self, headers: Headers, link: Link) -> None:
+        """In place of everything else, and the last of the call. The link must be listened to, or aborted, at once."""
+        ...
 
 
 class Connection(Protocol):

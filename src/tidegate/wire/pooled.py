@@ -9,8 +9,10 @@ from typing import Final, Literal, Protocol, cast
 
 import httptools
 
+from tidegate.wire.link import Link
 from tidegate.wire.message import Headers
-from tidegate.wire.outbound import Call, Failure, FailureKind
+from tidegate.wire.outbound import Call, Failure, FailureKind, UpgradeSink
+from tidegate.wire.transport import WriteWatch
 
 _MAX_HEAD_BYTES: Final = 65_536
 _MAX_HEADERS: Final = 200
@@ -63,6 +65,7 @@ class PooledConnection(asyncio.Protocol):
         "_head_bytes",
         "_headers",
         "_keeper",
+        "_link",
         "_loop",
         "_parser",
         "_quiet_since",
@@ -80,6 +83,7 @@ class PooledConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._call: Call | None = None
+        self._link: Link | None = None
         self._headers: Headers = []
         self._head_bytes = 0
         self._status = 0
@@ -155,6 +159,9 @@ class PooledConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._call is None:
+            if self._link is not None:
+                self._link.received(data)
+                return
             self.drop()  # bytes that nobody asked for: whatever they are, they must not become the next answer
             return
         self._answered = True
@@ -166,6 +173,8 @@ class PooledConnection(asyncio.Protocol):
                 return
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as leaving:
+            self._upgrade(data[leaving.args[0] :])
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if not isinstance(cause, BadAnswer):
@@ -186,6 +195,9 @@ class PooledConnection(asyncio.Protocol):
         call = self._call
         self._call = None
         self._keeper.left(self)
+        link, self._link = self._link, None
+        if link is not None:
+            link.lost()
         if call is None or call.over:
             return
         if self._ends_with_connection():
@@ -195,6 +207,14 @@ class PooledConnection(asyncio.Protocol):
         else:
             when = "in the middle of the answer" if self._answered else "before any answer"
             call.fail(Failure("reset", f"the upstream closed the connection {when}", self._answered))
+
+    def pause_writing(self) -> None:
+        if self._link is not None:
+            self._link.paused()
+
+    def resume_writing(self) -> None:
+        if self._link is not None:
+            self._link.resumed()
 
     # The parser's side.
 
@@ -236,6 +256,24 @@ class PooledConnection(asyncio.Protocol):
         call.sink.on_end()
 
     # Ends.
+
+    def _upgrade(self, early: bytes) -> None:
+        """101: the connection is the sink's from here on, and never the pool's again. It counts as one until it ends."""
+        call, transport = self._call, self._transport
+        if call is None or transport is None or not isinstance(call.sink, UpgradeSink):
+            self._fail("protocol", "the upstream left HTTP without being asked to")
+            return
+        self._call = None
+        self.usable = False
+        call.over = True
+        call.connection = None
+        self.resume()
+        link = self._link = Link(transport, WriteWatch(), early, writable=True)
+        try:
+            call.sink.on_upgrade(self._headers, link)
+        except Exception:
+            log.exception("a sink failed")
+            link.abort()
 
     def _hand_back(self) -> None:
         """Once all that was read is parsed: to the pool, or closed if anything about the answer was off."""
