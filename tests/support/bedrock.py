@@ -28,7 +28,14 @@ from tidegate.wire.eventstream import encode_frame
 
 KEY_ID, SECRET, TOKEN, REGION = "AKIDTEST", "a/secret+key", "session/token==", "eu-west-1"
 BEARER = "bedrock-api-key-test"
-_PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream)")
+_OPERATIONS = {
+    "converse": "Converse",
+    "converse-stream": "ConverseStream",
+    "invoke": "InvokeModel",
+    "invoke-with-response-stream": "InvokeModelWithResponseStream",
+    "count-tokens": "CountTokens",
+}
+_PATH = re.compile(r"/model/([^/]+)/([a-z-]+)")
 
 
 @cache
@@ -47,6 +54,14 @@ def objections(operation: str, body: Any) -> list[str]:
         found.append("$.modelId belongs into the path")
     _check(shape, {"modelId": "any.model", **body}, "$", found)
     return found
+
+
+def claude_objections(body: Any) -> list[str]:
+    """What Claude's body must have in this envelope, and must not."""
+    versions = ("bedrock-2023-05-31", "2026-10-21")  # AnthropicBedrock sends the second
+    found = [] if body.get("anthropic_version") in versions else ["anthropic_version: Field required"]
+    found += [f"{name}: Field required" for name in ("max_tokens", "messages") if name not in body]
+    return found + [f"{name}: Extra inputs are not permitted" for name in ("model", "stream") if name in body]
 
 
 def read_answer(body: bytes, may_lack: tuple[str, ...] = ()) -> Any:
@@ -168,6 +183,11 @@ def event(name: str, **payload: Any) -> bytes:
     )
 
 
+def chunk(**payload: Any) -> bytes:
+    """One of the model's own events."""
+    return event("chunk", bytes=base64.b64encode(json.dumps(payload).encode()).decode(), p="abcdef")
+
+
 def exception(name: str, message: str) -> bytes:
     return encode_frame(
         [(":exception-type", name), (":content-type", "application/json"), (":message-type", "exception")],
@@ -207,14 +227,14 @@ class FakeBedrock:
 
     def take(self, path: str, headers: dict[str, str], data: bytes) -> Reply:
         match = _PATH.fullmatch(path)
-        if match is None:
+        if match is None or match[2] not in _OPERATIONS:
             return Refusal(404, "UnknownOperationException", path)
-        operation = {"converse": "Converse", "converse-stream": "ConverseStream"}[match[2]]
+        operation = _OPERATIONS[match[2]]
         wrong = unproven(path, headers, data)
         if wrong:
             return Refusal(403, "InvalidSignatureException", wrong)
         body = json.loads(data)
-        found = objections(operation, body)
+        found = claude_objections(body) if operation.startswith("InvokeModel") else objections(operation, body)
         if found:
             return Refusal(400, "ValidationException", "; ".join(found))
         self.received.append(Received(unquote(match[1]), operation, body, headers))

@@ -111,6 +111,10 @@ class View(Struct):
     """Parts of earlier answers stand in its prompt by their names alone."""
     kept: bytes = b""
     """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
+    headers: list[tuple[bytes, bytes]] = []
+    """The request's, for upstreams that want in the body what the client's dialect has in a header."""
+    upstream_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Of the dialect's own, what the attempt under way must send: the reverse of it. Empty: its defaults."""
     dropped: tuple[str, ...] = ()
     """Hints that the attempt under way does without, by the client's names."""
     renamed_tools: dict[str, str] = {}

@@ -7,6 +7,7 @@ from typing import Final
 from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.bedrock import Bedrock
+from tidegate.dialects.bedrock_invoke import BedrockClaude, BedrockInvoke, ClaudeRelay, invoked_as
 from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.embedding import EmbeddingTranslation, Embeds
@@ -28,8 +29,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "gemini": Gemini(),
     "anthropic": Anthropic(),
     "bedrock": Bedrock(),
+    "bedrock-claude": BedrockClaude(),
     "oip": OpenInference(),
     "tfserving": TensorFlowServing(),
+    "bedrock-invoke": BedrockInvoke(),
 }
 
 
@@ -41,12 +44,20 @@ _SURFACES: Final[Mapping[tuple[str, str], Dialect]] = {
 
 
 @cache
-def spoken_to(client: str, provider: str, quirks: frozenset[str]) -> Dialect:
-    """In which of its dialects a provider is called for a client: the client's own if it can be, else its main one."""
+def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) -> Dialect:
+    """In which of its dialects a provider is called for a client and one of its models.
+
+    The client's own if it can be, else the one that has what the client's has; else its main one.
+    """
+    family = DIALECTS[client].family
     for quirk in quirks:
         further = _SURFACES.get((provider, quirk))
-        if further is not None and further.family == DIALECTS[client].family:
+        if further is not None and further.family == family:
             return further
+    if provider == "bedrock":
+        invoked = DIALECTS.get(invoked_as(model))
+        if invoked is not None and (invoked.family == family or invoked.chat is None):
+            return invoked
     return DIALECTS[provider]
 
 
@@ -55,7 +66,8 @@ def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay 
     """How a call of dialect `client` is served by a provider that is spoken to in `serving`; None where it cannot be."""
     asking = DIALECTS[client]
     if asking.family == serving.family:
-        return serving
+        enveloped = isinstance(asking, BedrockClaude) or isinstance(serving, BedrockClaude)
+        return ClaudeRelay(asking, serving) if enveloped else serving
     if operation == "chat" and asking.chat is not None and serving.chat is not None:
         return Translation(asking, asking.chat, serving, serving.chat)
     if operation == "embedding" and isinstance(asking, Embeds) and isinstance(serving, Embeds):

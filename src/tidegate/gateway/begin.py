@@ -34,7 +34,8 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
     except UnreadableRequest as error:
         _refuse(runtime, exchange, record, None, error.problem)
         return
-    view.id, view.time_ns = record.id, record.time_ns
+    view.id, view.time_ns, view.headers = record.id, record.time_ns, request.headers
+    record.operation = view.operation  # at some paths the body alone tells it
     if view.previous or view.refers:
         go_on(runtime.answers, consumer.name, view)
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None

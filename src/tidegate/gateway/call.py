@@ -288,12 +288,12 @@ class Call:
         self._timer = None
         self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
         provider = target.provider
-        dialect = spoken_to(view.dialect, provider.dialect, provider.quirks)
+        dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
         relay = relay_between(view.dialect, dialect, view.operation)
         try:
             if relay is None:
                 raise unserved(view, provider.dialect)
-            view.dropped = ()  # of the attempt before
+            view.dropped = view.upstream_headers = ()  # of the attempt before
             body = relay.encode_request(view, target.upstream, output_cap=self._admission.output_cap)
             if view.dropped and self._route.spec.strict:
                 raise not_dropped(view)
@@ -313,6 +313,8 @@ class Call:
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
         own = self._native_headers(dialect) if relay.native else credential.defaults
+        if view.upstream_headers:
+            own = encode_headers(view.upstream_headers)
         fixed = credential.head(dialect, view.operation, target.spec.model + view.suffix, view.stream)
         if view.media:
             own += encode_headers([(b"content-type", view.media)])

@@ -80,17 +80,17 @@ class TestRead:
 class TestSurfaces:
     def test_a_provider_that_serves_it_is_called_in_it(self) -> None:
         for provider, path in (("openai", "/v1/responses"), ("azure-openai", "/openai/v1/responses")):
-            spoken = spoken_to("openai-responses", provider, frozenset(("responses", "no-stream-usage")))
+            spoken = spoken_to("openai-responses", provider, frozenset(("responses", "no-stream-usage")), "gpt-5")
             assert spoken.upstream_path("chat", "x", "/v1" if provider == "openai" else "", None, stream=True) == path
             assert relay_between("openai-responses", spoken, "chat") is spoken
 
     def test_another_is_called_in_its_own(self) -> None:
-        spoken = spoken_to("openai-responses", "openai", NO_QUIRKS)
+        spoken = spoken_to("openai-responses", "openai", NO_QUIRKS, "gpt-5")
         assert spoken is DIALECTS["openai"]
         assert isinstance(relay_between("openai-responses", spoken, "chat"), Translation)
 
     def test_the_quirk_changes_nothing_for_other_clients(self) -> None:
-        assert spoken_to("openai", "openai", frozenset(("responses",))) is DIALECTS["openai"]
+        assert spoken_to("openai", "openai", frozenset(("responses",)), "gpt-5") is DIALECTS["openai"]
 
     @pytest.mark.parametrize("base", ["", "/openai", "/openai/v1"])
     def test_azures_path(self, base: str) -> None:

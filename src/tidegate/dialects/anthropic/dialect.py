@@ -62,22 +62,8 @@ class Anthropic:
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
         fields = read_fields(body)
         model = read_string(fields, "model")
-        messages = fields.get("messages")
-        if messages is None or bytes(messages) == b"null":
-            raise bad_field("`messages` is missing: add it to the request body.", "messages")
-        size = len(body)
-        return View(
-            dialect=self.name,
-            operation=operation,
-            model=model,
-            stream=operation == "chat" and read_boolean(fields, "stream"),
-            fields=fields,
-            body_bytes=size,
-            estimated_input_tokens=(size >> 2) + 1,
-            worst_input_tokens=size + _distant_tokens(messages),
-            max_output_tokens=_max_output(fields) if operation == "chat" else 0,
-            affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
-        )
+        stream = operation == "chat" and read_boolean(fields, "stream")
+        return messages_view(self.name, operation, model, fields, len(body), stream=stream)
 
     def upstream_path(
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
@@ -143,6 +129,27 @@ class Anthropic:
             "created_at": created,
             "lifecycle": "active",
         }
+
+
+def messages_view(
+    dialect: str, operation: Operation, model: str, fields: dict[str, Raw], size: int, *, stream: bool
+) -> View:
+    """Of a messages request, or a count of its tokens, of `size` bytes. Raises UnreadableRequest."""
+    messages = fields.get("messages")
+    if messages is None or bytes(messages) == b"null":
+        raise bad_field("`messages` is missing: add it to the request body.", "messages")
+    return View(
+        dialect=dialect,
+        operation=operation,
+        model=model,
+        stream=stream,
+        fields=fields,
+        body_bytes=size,
+        estimated_input_tokens=(size >> 2) + 1,
+        worst_input_tokens=size + _distant_tokens(messages),
+        max_output_tokens=_max_output(fields) if operation == "chat" else 0,
+        affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
+    )
 
 
 def _max_output(fields: dict[str, Raw]) -> int | None:

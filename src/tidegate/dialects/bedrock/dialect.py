@@ -1,4 +1,4 @@
-"""Amazon Bedrock's runtime API: Converse and ConverseStream.
+"""Amazon Bedrock's runtime API: Converse, ConverseStream and CountTokens.
 
 Source: botocore's model of bedrock-runtime, version 2023-09-30. The model and whether the answer streams are in the path.
 Natively, bodies are read at their top level only and re-emitted, each value's bytes untouched.
@@ -30,6 +30,8 @@ from tidegate.wire.sigv4 import RequestSigner
 STREAM_HEAD: Final = "content-type: application/vnd.amazon.eventstream\r\ncache-control: no-cache\r\n"
 
 _PATH: Final = re.compile(rb"/model/([^/]+)/converse(-stream)?")
+_INVOKED: Final = re.compile(rb"/model/([^/]+)/invoke(-with-response-stream)?")
+_REGIONS: Final = re.compile(r"(?:us|us-gov|eu|apac|jp|au|ca|global)\.")
 _AFFINITY_BYTES: Final = 1_024
 _ELSEWHERE_TOKENS: Final = 200_000
 """Upper bound for one image, document or video whose bytes are in S3: nothing longer fits a usual context."""
@@ -62,19 +64,18 @@ class Bedrock:
 
     def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
         """`/model/{id}/converse` and `/converse-stream`; ids come percent-encoded, ARNs with their slashes."""
-        match = _PATH.fullmatch(path)
-        if match is None:
-            return None
-        model = unquote_to_bytes(match[1]).decode(errors="replace")
-        return "chat", PathTells(model=model, stream=match[2] is not None)
+        return _called_by(_PATH.fullmatch(path))
 
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
-        fields = read_fields(body)
+        return self.converse_view(read_fields(body), len(body), body.count(b'"s3Location"'), operation, path)
+
+    def converse_view(
+        self, fields: dict[str, Raw], size: int, elsewhere: int, operation: Operation, path: PathTells
+    ) -> View:
+        """Of the members of a Converse request. `elsewhere`: how many contents are in S3. Raises UnreadableRequest."""
         messages = fields.get("messages")
         if (messages is None or bytes(messages) == b"null") and "promptVariables" not in fields:
             raise bad_field("`messages` is missing: add it to the request body.", "messages")
-        size = len(body)
-        elsewhere = body.count(b'"s3Location"')
         return View(
             dialect=self.name,
             operation=operation,
@@ -84,7 +85,7 @@ class Bedrock:
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + elsewhere * _ELSEWHERE_TOKENS,
-            max_output_tokens=_max_output(fields),
+            max_output_tokens=0 if operation == "token_count" else _max_output(fields),
             hidden_context="promptVariables" in fields,  # of a prompt that is kept at the upstream
             affinity=_affinity(fields),
         )
@@ -92,7 +93,9 @@ class Bedrock:
     def upstream_path(
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
-        return f"{base_path}/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+        if operation == "token_count":
+            return base_path + model_path(_REGIONS.sub("", model, count=1), "count-tokens")  # knows no profiles
+        return base_path + model_path(model, "converse-stream" if stream else "converse")
 
     def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
         return b"authorization", b"Bearer " + api_key.encode()
@@ -107,6 +110,8 @@ class Bedrock:
         fields = view.fields
         if "messages" in fields:
             fields = {**fields, "messages": without_sealed(fields["messages"])}
+        if view.operation == "token_count":
+            return _encode({"input": {"converse": fields}})
         if output_cap is None or view.max_output_tokens is not None:
             return _encode(fields)
         raw = fields.get("inferenceConfig")
@@ -119,6 +124,8 @@ class Bedrock:
             fields = _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        if operation == "token_count":
+            return Answer(fields, Usage(source="reported"))
         usage = fields.get("usage")
         return Answer(fields, Usage() if usage is None else usage_of(usage))
 
@@ -145,6 +152,24 @@ class Bedrock:
     def problem_headers(self, problem: Problem) -> str:
         """Clients find the exception's class by it."""
         return f"x-amzn-errortype: {error_name(problem)}\r\n"
+
+
+def model_path(model: str, verb: str) -> str:
+    return f"/model/{quote(model, safe='')}/{verb}"
+
+
+def invoked_path(path: bytes) -> tuple[Operation, PathTells] | None:
+    """Of InvokeModel and InvokeModelWithResponseStream."""
+    return _called_by(_INVOKED.fullmatch(path))
+
+
+def named_model(segment: bytes) -> str:
+    """Of a path: ids come percent-encoded, ARNs with their slashes."""
+    return unquote_to_bytes(segment).decode(errors="replace")
+
+
+def _called_by(match: re.Match[bytes] | None) -> tuple[Operation, PathTells] | None:
+    return None if match is None else ("chat", PathTells(model=named_model(match[1]), stream=match[2] is not None))
 
 
 def _max_output(fields: dict[str, Raw]) -> int | None:

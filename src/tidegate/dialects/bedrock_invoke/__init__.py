@@ -1,0 +1,6 @@
+"""Amazon Bedrock's InvokeModel and InvokeModelWithResponseStream: the models' own bodies in an envelope of Bedrock's."""
+
+from tidegate.dialects.bedrock_invoke.claude import BedrockClaude, ClaudeRelay
+from tidegate.dialects.bedrock_invoke.invoke import BedrockInvoke, invoked_as
+
+__all__ = ["BedrockClaude", "BedrockInvoke", "ClaudeRelay", "invoked_as"]
