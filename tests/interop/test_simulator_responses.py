@@ -1,5 +1,6 @@
 """The simulator's Responses API, met by the official SDK."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,8 +101,9 @@ def test_a_stream_says_what_the_whole_answer_says(client: OpenAI, variant: str) 
 
 
 def told(response: Response) -> list[dict[str, Any]]:
-    """All but the ids, which are another call's."""
-    return [item.model_dump(exclude={"id"}) for item in response.output]
+    """All but the ids, which are another call's; a ciphertext ends with one."""
+    dumped = [item.model_dump(exclude={"id"}) for item in response.output]
+    return [one | {"encrypted_content": str(one.get("encrypted_content")).partition(".")[0]} for one in dumped]
 
 
 def test_the_sdks_own_stream(client: OpenAI) -> None:
@@ -177,3 +179,57 @@ def test_azure(simulator: SimulatorThread) -> None:
         assert client.responses.create(model=MODEL, input="hi").output_text
     with OpenAI(base_url=f"{simulator.url}/openai/v1", api_key="k", max_retries=0) as newer:
         assert newer.responses.create(model=MODEL, input="hi").output_text
+
+
+def test_responses_are_kept(client: OpenAI) -> None:
+    told = create(client, stream=False)
+    assert client.responses.retrieve(told.id) == told
+    with client.responses.retrieve(told.id, stream=True) as stream:
+        assert [event.type for event in stream][-1] == "response.completed"
+    (item,) = client.responses.input_items.list(told.id)
+    assert item.to_dict()["content"] == [{"type": "input_text", "text": QUESTION}]
+    assert create(client, previous_response_id=told.id).previous_response_id == told.id
+    create(client, input=[{"type": "item_reference", "id": told.output[0].id}])
+    client.responses.delete(told.id)
+    for refused in (
+        lambda: client.responses.retrieve(told.id),
+        lambda: client.responses.retrieve(create(client, store=False).id),
+        lambda: client.responses.input_items.list("resp_none"),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            refused()
+    with pytest.raises(openai.BadRequestError, match="not found"):
+        create(client, previous_response_id=told.id)
+
+
+def test_what_one_credential_made_is_no_others(client: OpenAI) -> None:
+    told = create(client, reasoning={"effort": "low"}, include=["reasoning.encrypted_content"], store=False)
+    items: Any = [*told.output, {"role": "user", "content": "And?"}]
+    assert create(client, input=items).output_text
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client.with_options(api_key="sk-y"), input=items)
+    assert caught.value.code == "invalid_encrypted_content"
+    kept = create(client)
+    with pytest.raises(openai.NotFoundError):
+        client.with_options(api_key="sk-y").responses.retrieve(kept.id)
+
+
+def test_the_background(client: OpenAI) -> None:
+    told = create(client, background=True)
+    assert (told.status, told.output, told.usage) == ("queued", [], None)
+    assert client.responses.retrieve(told.id).status == "in_progress"
+    done = client.responses.retrieve(told.id)
+    assert (done.status, done.usage is not None) == ("completed", True)
+    assert client.responses.cancel(told.id).status == "completed"
+    other = create(client, background=True)
+    assert client.responses.cancel(other.id).status == "cancelled"
+    assert client.responses.retrieve(other.id).status == "cancelled"
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(create(client).id)
+
+
+def test_compacting(client: OpenAI) -> None:
+    raw = client.responses.with_raw_response.compact(model=MODEL, input=QUESTION)
+    assert raw.parse().usage.output_tokens > 0
+    items: Any = [*json.loads(raw.text)["output"], {"role": "user", "content": "And?"}]
+    assert create(client, input=items).output_text

@@ -65,6 +65,21 @@ class Pin(Struct, frozen=True):
     """The request's field that names it, as the client wrote it."""
 
 
+class Reference(Struct, frozen=True):
+    """Something that a request names and that one credential alone may have."""
+
+    kind: Literal["response", "conversation", "item", "thought", "sealed"]
+    """thought: an item that the request tells too, but for what the upstream kept. sealed: a ciphertext."""
+    name: str
+    """Its id; of what is sealed, the text itself."""
+    field: str
+    """The request's field that holds it, as the client wrote it."""
+
+
+Kept = tuple[Literal["response", "item", "sealed"], str]
+"""What an answer left at its upstream: kind and name, as in `Reference`."""
+
+
 class View(Struct):
     """Made by a dialect's reader. Token counts are estimates from bytes; nothing is tokenised before a call."""
 
@@ -105,10 +120,12 @@ class View(Struct):
     """When the call arrived, wall time."""
     previous: str = ""
     """The name of the earlier answer that this call goes on from, in dialects whose servers keep answers."""
+    refers: tuple[Reference, ...] = ()
+    """What it names that lies at one upstream."""
+    left: tuple[Kept, ...] = ()
+    """What the answer has left at its upstream so far and nobody has taken note of yet: put there by its reader."""
     pin: Pin | None = None
     """Set where the call cannot go to any other credential."""
-    refers: bool = False
-    """Parts of earlier answers stand in its prompt by their names alone."""
     kept: bytes = b""
     """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
     headers: list[tuple[bytes, bytes]] = []

@@ -124,7 +124,7 @@ class CompiledConsumer:
 class Compiled:
     """Everything of a Snapshot by the names that calls use."""
 
-    __slots__ = ("_by_digest", "bucket_keys", "buckets", "routes", "target_keys")
+    __slots__ = ("_by_digest", "alone", "bucket_keys", "buckets", "routes", "target_keys")
 
     def __init__(self, snapshot: Snapshot) -> None:
         providers = {one.name: one for one in snapshot.providers}
@@ -133,6 +133,8 @@ class Compiled:
             route.link(self.routes)
         intern: dict[str, Bucket] = {}
         consumers = [CompiledConsumer(one, intern) for one in snapshot.consumers]
+        self.alone = len(consumers) <= 1
+        """No consumer has another beside it."""
         self._by_digest = {digest: consumers[index] for digest, index in snapshot.keys}
         self.buckets: tuple[Bucket, ...] = tuple(intern.values())
         self.bucket_keys: frozenset[str] = frozenset(intern)

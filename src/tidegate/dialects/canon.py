@@ -216,6 +216,8 @@ class Request(Struct, kw_only=True):
     """Hints, by the client's names, that this call does without: those that only the client's dialect has, put here by its
     decoder, then those that the upstream does not have, put here by its encoder."""
     names: dict[str, str] = field(default_factory=dict[str, str])
+    sealed: list[str] = field(default_factory=list[str])
+    """Ciphertexts that go along and that the credential which made them alone can read: put here by the encoder."""
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     """The upstream's name of a tool → the client's, where they differ: put here by the encoder (`tool_names`)."""
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import Operation, View
+from tidegate.core.view import Kept, Operation, Reference, View
 from tidegate.dialects.canon import (
     ArgumentsDelta,
     Ended,
@@ -12,6 +12,7 @@ from tidegate.dialects.canon import (
     Failed,
     Finished,
     ItemBegun,
+    Reasoning,
     ReasoningDelta,
     ReasoningSealed,
     RefusalDelta,
@@ -62,6 +63,8 @@ class Translation:
             raise _told_of_messages(error.problem, request) from error
         view.dropped = tuple(dict.fromkeys(request.dropped))
         view.renamed_tools = request.renamed
+        where = request.called("messages")
+        view.refers = tuple(Reference("sealed", text, where) for text in reversed(request.sealed))
         return body
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
@@ -70,13 +73,18 @@ class Translation:
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         assert answer.canonical is not None  # noqa: S101 - read_answer of this class has set it
+        view.left = tuple(
+            ("sealed", item.encrypted)
+            for item in answer.canonical.items
+            if isinstance(item, Reasoning) and item.encrypted
+        )
         if view.renamed_tools:
             for item in answer.canonical.items:
                 restore_name(item, view.renamed_tools)
         return self._client.encode_answer(answer.canonical, view)
 
     def stream_reader(self, view: View) -> StreamReader:
-        return TranslatingReader(self._upstream.event_decoder(), self._client.event_encoder(view), view.renamed_tools)
+        return TranslatingReader(self._upstream.event_decoder(), self._client.event_encoder(view), view)
 
     def splitter(self) -> Splitter:
         return self._upstream_dialect.splitter()
@@ -92,12 +100,13 @@ def _told_of_messages(problem: Problem, request: Request) -> UnreadableRequest:
 class TranslatingReader:
     """Is a StreamReader. Holds one frame's events at a time, and what the two codecs must remember."""
 
-    def __init__(self, decoder: EventDecoder, encoder: EventEncoder, renamed: dict[str, str]) -> None:
+    def __init__(self, decoder: EventDecoder, encoder: EventEncoder, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
         self._decoder = decoder
         self._encoder = encoder
-        self._renamed = renamed
+        self._renamed = view.renamed_tools
+        self._view = view
 
     def read(self, event: bytes) -> StreamEvent:
         """One whole frame of the upstream. Raises UnreadableAnswer."""
@@ -130,6 +139,9 @@ class TranslatingReader:
                 self.content_events += 1
                 if self._renamed and isinstance(event, ItemBegun):
                     restore_name(event.item, self._renamed)
+                elif isinstance(event, ReasoningSealed) and event.encrypted:
+                    sealed: Kept = ("sealed", event.encrypted)
+                    self._view.left += (sealed,)
             out.append(self._encoder.encode(event))
         told.bytes = b"".join(out)
         return told

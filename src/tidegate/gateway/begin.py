@@ -11,10 +11,10 @@ from tidegate.core.view import FORMS, PathTells, View
 from tidegate.decide.admit import admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.gateway.affinity import bind
 from tidegate.gateway.call import Call
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.headers import answer_head, header_value, problem_headers
-from tidegate.gateway.kept_responses import go_on
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.wire.message import Request
@@ -36,8 +36,11 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
         return
     view.id, view.time_ns, view.headers = record.id, record.time_ns, request.headers
     record.operation = view.operation  # at some paths the body alone tells it
-    if view.previous or view.refers:
-        go_on(runtime.answers, consumer.name, view)
+    if view.refers:
+        unbound = bind(runtime, consumer.name, view)
+        if unbound is not None:
+            _refuse(runtime, exchange, record, view, unbound)
+            return
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
     admission = admit(view, consumer, runtime.compiled, region)
     if isinstance(admission, Problem):

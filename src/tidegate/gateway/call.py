@@ -26,6 +26,7 @@ from tidegate.decide.route import (
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
 from tidegate.dialects.registry import relay_between, spoken_to
+from tidegate.gateway.affinity import leads_elsewhere, remember
 from tidegate.gateway.attempt import Attempt, UpstreamFault
 from tidegate.gateway.faults import (
     client_problem,
@@ -175,6 +176,7 @@ class Call:
     def answered(self, attempt: Attempt, usage: Usage, body: bytes) -> None:
         self._succeeded(attempt)
         cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
+        self._remember(attempt)
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, self._kind(attempt, _JSON))}x-tidegate-cost-usd: {told}\r\n"
         self._keep()
@@ -182,6 +184,7 @@ class Call:
 
     def committed(self, attempt: Attempt) -> Exchange:
         exchange = self._exchange
+        self._remember(attempt)
         usual = FORM_HEADS.get(self._view.form) or attempt.relay.stream_head
         head = self._head(attempt.candidate, self._kind(attempt, usual))
         exchange.start(200, head.encode() + passed_back(attempt.headers))
@@ -193,6 +196,7 @@ class Call:
 
     def settle_stream(self, attempt: Attempt, problem: Problem | None, detail: str) -> None:
         usage = attempt.partial_usage()
+        self._remember(attempt)
         if problem is None:
             self._succeeded(attempt)
             self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
@@ -205,6 +209,10 @@ class Call:
     def _keep(self) -> None:
         if self._view.kept:
             keep(self._runtime.answers, self._record.consumer.name, self._view)
+
+    def _remember(self, attempt: Attempt) -> None:
+        if self._view.left:
+            remember(self._runtime, self._record.consumer.name, self._view, attempt.candidate)
 
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
@@ -293,10 +301,13 @@ class Call:
         try:
             if relay is None:
                 raise unserved(view, provider.dialect)
-            view.dropped = view.upstream_headers = ()  # of the attempt before
+            view.dropped = view.left = view.upstream_headers = ()  # of the attempt before
             body = relay.encode_request(view, target.upstream, output_cap=self._admission.output_cap)
             if view.dropped and self._route.spec.strict:
                 raise not_dropped(view)
+            if view.refers and not relay.native and view.pin is None and self._leads_elsewhere(candidate):
+                self._next(retry=False)
+                return
         except UnreadableRequest as error:
             self._cannot_honour(candidate, error.problem)
             return
@@ -332,6 +343,16 @@ class Call:
         attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=self._deadline - now)
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
+
+    def _leads_elsewhere(self, candidate: Candidate) -> bool:
+        view = self._view
+        if not leads_elsewhere(self._runtime, self._record.consumer.name, view, candidate, self._route):
+            return False
+        because = "" if view.pin is None else view.pin.because
+        self._record.notes.append(
+            f"{candidate.target.name} with credential {candidate.credential} not tried: {because}"
+        )
+        return True
 
     def _native_headers(self, dialect: Dialect) -> bytes:
         """The client's own headers of the dialect, and what must be there of those that it did not send."""

@@ -19,13 +19,26 @@ PATH: Final = re.compile(rb"(?:/openai)?/v1/responses/([^/]+)(/input_items)?")
 _MOST_ITEMS: Final = 100
 
 
-def go_on(kept: KeptAnswers, owner: str, view: View) -> None:
-    """Puts what is kept here where the input refers to it, and the earlier turn before it."""
-    if view.refers:
-        conversation.recall(view, lambda item: _kept_body(kept, owner, item))
-    found = kept.find(owner, view.previous) if view.previous else None
+def recall(kept: KeptAnswers, owner: str, view: View) -> set[str]:
+    """Puts items that are kept here in the place of references to them; which those were."""
+    found: set[str] = set()
+
+    def body_of(item: str) -> bytes:
+        body = _kept_body(kept, owner, item)
+        if body:
+            found.add(item)
+        return body
+
+    conversation.recall(view, body_of)
+    return found
+
+
+def go_on(kept: KeptAnswers, owner: str, view: View) -> bool:
+    """Puts the earlier turn before the request's own input; whether it is here."""
+    found = kept.find(owner, view.previous)
     if found is not None:
         conversation.resume(view, found.asked, found.body)
+    return found is not None
 
 
 def keep(kept: KeptAnswers, owner: str, view: View) -> None:

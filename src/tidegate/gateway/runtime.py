@@ -14,6 +14,7 @@ from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
 from tidegate.state.answers import KeptAnswers
 from tidegate.state.health import Health
+from tidegate.state.makers import Makers
 from tidegate.state.memory import MemoryState
 from tidegate.state.owned import OwnedObjects
 
@@ -50,6 +51,7 @@ class Runtime:
         self.rng = rng
         self.ids = CallIds()
         self.answers = KeptAnswers(clock)
+        self.makers = Makers()
         self.owned = OwnedObjects(clock) if owned is None else owned
         self._turns: dict[str, int] = {}
         self.ready = False

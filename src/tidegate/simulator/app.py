@@ -15,6 +15,7 @@ from tidegate.simulator.calls import Call, CallLog
 from tidegate.simulator.control import PREFIX, Control
 from tidegate.simulator.delivery import Delivery
 from tidegate.simulator.model_state import ModelState
+from tidegate.simulator.openai.stored import StoredResponses
 from tidegate.simulator.plan import plan_answer
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
@@ -65,6 +66,7 @@ class Simulator:
         self._states: dict[str, ModelState] = {}
         self._answers: dict[_Key, Answer] = {}
         self._ids = random.Random(self.profile.seed)
+        self.stored = StoredResponses()
 
     def set_model(self, name: str, behaviour: Behaviour | None) -> None:
         """Adds or changes a model, or takes it away (None). Its windows and script start anew."""
@@ -106,6 +108,9 @@ class Simulator:
             if route.operation in ("models", "model"):
                 headers = _JSON + surface.call_headers(self._ids, route)
                 self._respond(exchange, call, 200, headers, self._models_body(surface, route))
+            elif route.operation == "stored":
+                headers, body = self.stored.answer(call.key, request, route.name, route.verb)
+                self._respond(exchange, call, 200, headers, body)
             else:
                 self._serve(exchange, call, surface, route)
         except Rejection as rejection:
@@ -155,6 +160,7 @@ class Simulator:
             answer = self._read(call, request, surface, route, told)
             if steering is None:
                 self._keep(key, answer)
+        self.stored.check(call.key, answer.order.needs)
         state, behaviour = answer.state, answer.behaviour
         call.model = state.name
         call.stream = answer.order.stream
@@ -186,6 +192,8 @@ class Simulator:
             )
         )
         answer_id = f"{self._ids.getrandbits(116):029x}"
+        if answer.order.keeps is not None:
+            self.stored.keep(call.key, answer.order.keeps, self._setting(reply.model, True, 0), answer_id, created)
         plan = plan_answer(reply, answer.behaviour, call.fault, headers=headers, answer_id=answer_id, created=created)
         delivery = Delivery(
             exchange,

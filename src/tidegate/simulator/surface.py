@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -12,6 +12,24 @@ from tidegate.simulator.model_state import ModelState
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request
+
+
+class Need(Struct, frozen=True):
+    kind: Literal["response", "item", "seal"]
+    name: str
+
+
+class Keeping(Struct, frozen=True):
+    """What is kept of an answer for later calls."""
+
+    stored: bool
+    """It may be asked for again and gone on from; else only what it sealed is known."""
+    asked: list[dict[str, Any]]
+    """The items that it answers."""
+    background: bool
+    whole: Callable[[Any], Reply]
+    """Takes a Setting: the whole answer, however it was sent."""
+    stream: Callable[[Any], Reply]
 
 
 class Order(Struct):
@@ -26,6 +44,9 @@ class Order(Struct):
     stream: bool
     build: Callable[[Any], Reply]
     """Takes a Setting."""
+    needs: tuple[Need, ...] = ()
+    """What it names that an earlier call with the same credential must have left."""
+    keeps: Keeping | None = None
 
 
 class Route(Struct, frozen=True):

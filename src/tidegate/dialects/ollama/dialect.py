@@ -121,7 +121,7 @@ class Ollama:
 
     def stream_reader(self, view: View) -> StreamReader:
         if view.form:
-            return TranslatingReader(_CHAT.event_decoder(), _CHAT.event_encoder(view), {})
+            return TranslatingReader(_CHAT.event_decoder(), _CHAT.event_encoder(view), view)
         return LineReader(view.model)
 
     def splitter(self) -> NdjsonSplitter:

@@ -64,11 +64,6 @@ def is_hidden(fields: Mapping[str, Raw]) -> bool:
     """Whether a part of the prompt is only at the upstream: what it comes to shows in no byte of the request."""
     if any(present(fields[name]) is not None for name in _ELSEWHERE if name in fields):
         return True
-    return has_references(fields)
-
-
-def has_references(fields: Mapping[str, Raw]) -> bool:
-    """Or a text that looks like one."""
     return b'"item_reference"' in bytes(fields.get("input", b""))
 
 

@@ -30,6 +30,7 @@ from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.responses import conversation
 from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
+from tidegate.dialects.responses.references import left_by_answer, references
 from tidegate.dialects.responses.seal import without_sealed
 from tidegate.dialects.responses.usage import usage_of
 from tidegate.wire.sse import SseSplitter
@@ -72,6 +73,7 @@ class Responses:
             raise unsupported_field("background", "`background` is not served here. Stream the answer instead.")
         size = len(body)
         text = bytes(fields[prompt])
+        refers = references(fields)
         return View(
             dialect=self.name,
             operation=operation,
@@ -85,8 +87,8 @@ class Responses:
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
             hidden_context=conversation.is_hidden(fields),
-            previous=_previous(fields),
-            refers=conversation.has_references(fields),
+            refers=refers,
+            previous=refers[0].name if refers and refers[0].kind == "response" else "",
         )
 
     def upstream_path(
@@ -119,10 +121,11 @@ class Responses:
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         if "model" in answer.fields:
             answer.fields["model"] = Raw(_encode(view.model))
+        view.left = left_by_answer(answer.fields, stored=conversation.may_be_kept(view))
         return _encode(answer.fields)
 
     def stream_reader(self, view: View) -> EventReader:
-        return EventReader(view.model)
+        return EventReader(view)
 
     def splitter(self) -> SseSplitter:
         return SseSplitter()
@@ -132,11 +135,6 @@ class Responses:
 
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
-
-
-def _previous(fields: dict[str, Raw]) -> str:
-    raw = fields.get("previous_response_id")
-    return "" if raw is None or present(raw) is None else read_string(fields, "previous_response_id")
 
 
 class AzureResponses(Responses):

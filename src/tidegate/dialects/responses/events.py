@@ -10,10 +10,13 @@ from msgspec import Raw, Struct
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
+from tidegate.core.view import Kept, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
+from tidegate.dialects.responses.conversation import may_be_kept
 from tidegate.dialects.responses.faults import ErrorEvent, error_event, fault_of
+from tidegate.dialects.responses.references import left_by_item
 from tidegate.dialects.responses.usage import usage_of
 from tidegate.wire.sse import sse_data, sse_event
 
@@ -37,6 +40,7 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 class _Event(Struct):
     type: str = ""
     response: Raw = NULL
+    item: Raw = NULL
     error: Raw = NULL
 
 
@@ -45,6 +49,7 @@ class _Response(Struct):
     error: ErrorEvent | None = None
 
 
+_decode_str = msgspec.json.Decoder(str).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
 
@@ -52,10 +57,12 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 class EventReader:
     """Is a StreamReader. The terminal event, which holds the usage, is the end marker."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
-        self._model = Raw(_encode(model))
+        self._model = Raw(_encode(view.model))
+        self._view = view
+        self._stored = may_be_kept(view)
         self._sequence = 0
 
     def read(self, event: bytes) -> StreamEvent:
@@ -70,6 +77,8 @@ class EventReader:
                 return StreamEvent(event, fault=fault_of(data))
             if present(told.response) is not None:
                 event = self._renamed(data, told.type)
+            elif told.type == "response.output_item.done":
+                self._view.left += left_by_item(told.item, stored=self._stored)
             if told.type in TERMINAL:
                 return self._ended(event, told)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -98,6 +107,9 @@ class EventReader:
     def _renamed(self, data: bytes, name: str) -> bytes:
         fields = _decode_object(data)
         response = _decode_object(fields["response"])
+        if self._stored and name == "response.created" and "id" in response:
+            own: Kept = ("response", _decode_str(response["id"]))
+            self._view.left += (own,)
         response["model"] = self._model
         fields["response"] = Raw(_encode(response))
         return sse_event(_encode(fields), name.encode())

@@ -133,7 +133,7 @@ def _item(item: Item, request: Request, custom: set[str]) -> Json | None:
             parts = [_part(part, item.role, request) for part in item.parts]
             return {"type": "message", "role": item.role, "content": parts}
         case Reasoning():
-            return _thought(item)
+            return _thought(item, request)
         case ToolCall(custom=True):
             return {"type": "custom_tool_call", "call_id": item.id, "name": item.name, "input": item.arguments}
         case ToolCall():
@@ -143,10 +143,11 @@ def _item(item: Item, request: Request, custom: set[str]) -> Json | None:
             return {"type": kind, "call_id": item.call_id, "output": _output(item, request)}
 
 
-def _thought(thought: Reasoning) -> Json | None:
+def _thought(thought: Reasoning, request: Request) -> Json | None:
     """Only what this family sealed can be taken back; another's thoughts are not its own."""
     if thought.origin != FAMILY or not thought.encrypted or thought.signature:
         return None
+    request.sealed.append(thought.encrypted)
     told: Json = {"type": "reasoning", "summary": [], "encrypted_content": thought.encrypted}
     if thought.id:
         told["id"] = thought.id

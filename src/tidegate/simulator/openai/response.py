@@ -16,6 +16,8 @@ from tidegate.simulator.template import DATE, ID, Flaws, Mould
 
 _encode = msgspec.json.encode
 
+_COMPACTED_TOKENS: Final = 48
+
 _FLAWS: Final = Flaws(
     error_event=b'event: error\ndata: {"type":"error","code":"server_error","message":"The server had an error while '
     b'processing your request. Sorry about that!","param":null,"sequence_number":999}\n\n',
@@ -27,7 +29,7 @@ def response_reply(request: ResponseRequest, behaviour: Behaviour, setting: Sett
     """The answer, ready to be sent."""
     rng = generator(setting.seed, setting.model, request.prompt)
     choice = compose(request, behaviour, rng)
-    items = _items(request, choice, sign(DIALECT, "", rng))
+    items = _items(request, choice, f"{sign(DIALECT, '', rng)}.{ID}")
     usage = {
         "input_tokens": request.prompt_tokens,
         "input_tokens_details": {"cached_tokens": setting.cached_tokens, "cache_write_tokens": 0},
@@ -48,6 +50,39 @@ def response_reply(request: ResponseRequest, behaviour: Behaviour, setting: Sett
     return mould
 
 
+def queued_reply(request: ResponseRequest, setting: Setting) -> Mould:
+    """Of a call that is answered in the background: nothing yet."""
+    response = {**_shell(request, setting), "status": "queued", "output": [], "usage": None}
+    mould = Mould(model=setting.model, pieces=[_encode(response) + b"\n"], flaws=_FLAWS)
+    mould.prompt_tokens = request.prompt_tokens
+    return mould
+
+
+def compaction_reply(request: ResponseRequest, setting: Setting) -> Mould:
+    """Of `/v1/responses/compact`: what the user said, and all else sealed."""
+    sealed = f"{sign(DIALECT, '', generator(setting.seed, setting.model, request.prompt))}.{ID}"
+    kept = [one for one in request.asked if one.get("role") == "user"]
+    output = [{"id": f"msg_{ID}{index}", "status": "completed", **one} for index, one in enumerate(kept)]
+    output.append({"id": f"cmp_{ID}", "type": "compaction", "encrypted_content": sealed})
+    usage = {
+        "input_tokens": request.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": _COMPACTED_TOKENS,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": request.prompt_tokens + _COMPACTED_TOKENS,
+    }
+    body = {
+        "id": f"resp_{ID}",
+        "object": "response.compaction",
+        "created_at": DATE,
+        "output": output,
+        "usage": usage if setting.usage else None,
+    }
+    mould = Mould(model=setting.model, pieces=[_encode(body) + b"\n"], flaws=_FLAWS)
+    mould.prompt_tokens, mould.completion_tokens = request.prompt_tokens, _COMPACTED_TOKENS
+    return mould
+
+
 def count_reply(tokens: int, setting: Setting) -> Mould:
     """Of `/v1/responses/input_tokens`."""
     body = _encode({"object": "response.input_tokens", "input_tokens": tokens})
@@ -63,21 +98,30 @@ def _response(
 ) -> dict[str, Any]:
     reason = {"length": "max_output_tokens", "refusal": None if choice.tokens else "content_filter"}.get(choice.finish)
     fields: dict[str, Any] = {
-        "id": f"resp_{ID}",
-        "object": "response",
-        "created_at": DATE,
+        **_shell(request, setting),
         "status": "incomplete" if reason else "completed",
-        "error": None,
         "incomplete_details": {"reason": reason} if reason else None,
-        "model": setting.model,
         "output": items,
-        **request.echoed,
     }
     if setting.usage:
         fields["usage"] = usage
     if not reason:
         fields["completed_at"] = DATE
     return fields
+
+
+def _shell(request: ResponseRequest, setting: Setting) -> dict[str, Any]:
+    return {
+        "id": f"resp_{ID}",
+        "object": "response",
+        "created_at": DATE,
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "model": setting.model,
+        "output": [],
+        **request.echoed,
+    }
 
 
 def _items(request: ResponseRequest, choice: Choice, sealed: str) -> list[dict[str, Any]]:

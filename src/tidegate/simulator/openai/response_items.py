@@ -9,6 +9,7 @@ from msgspec import Struct
 from tidegate.simulator.openai.fields import Fields, as_fields
 from tidegate.simulator.openai.rejection import Rejection, missing, wrong_type, wrong_value
 from tidegate.simulator.signatures import is_ours
+from tidegate.simulator.surface import Need
 
 DIALECT: Final = "openai"
 _ROLES: Final = ("assistant", "system", "developer", "user")
@@ -31,6 +32,7 @@ class Item(Struct):
     call_id: str = ""
     tokens: int = 0
     """Beside the text's."""
+    needs: Need | None = None
 
 
 def read_items(fields: Fields) -> list[Item]:
@@ -131,17 +133,22 @@ def _read_reasoning(item: Fields) -> Item:
     if item.items("summary") is None:
         raise missing(item.path("summary"))
     sealed = item.text("encrypted_content")
-    if sealed is not None and not is_ours(DIALECT, sealed, ""):
+    if sealed is not None and not is_ours(DIALECT, seal_parts(sealed)[0], ""):
         named = item.text("id") or "of the reasoning item"
         text = f"The encrypted content for item {named} could not be verified."
         raise Rejection(400, text, code="invalid_encrypted_content")
-    return Item("reasoning", "")
+    needs = None if sealed is None else Need("seal", seal_parts(sealed)[1])
+    return Item("reasoning", "", needs=needs)
+
+
+def seal_parts(sealed: str) -> tuple[str, str]:
+    """A ciphertext says which answer it came with: only the credential that got that one can send it back."""
+    proof, _, answer = sealed.partition(".")
+    return proof, answer
 
 
 def _read_reference(item: Fields) -> Item:
-    name = item.needed_text("id")
-    text = f"Item with id '{name}' not found. Items are not persisted when `store` is set to false."
-    raise Rejection(404, text, param="input")
+    return Item("item_reference", "", needs=Need("item", item.needed_text("id")))
 
 
 def _read_call_id(item: Fields) -> str:

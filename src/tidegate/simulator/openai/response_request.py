@@ -9,6 +9,7 @@ from tidegate.simulator.openai.chat_request import billed_tier
 from tidegate.simulator.openai.fields import Fields
 from tidegate.simulator.openai.rejection import Rejection, wrong_type, wrong_value
 from tidegate.simulator.openai.response_items import read_items
+from tidegate.simulator.surface import Need
 
 _KNOWN: Final = frozenset(
     """access_programs background context_management conversation image include input instructions max_output_tokens
@@ -48,13 +49,23 @@ class ResponseRequest(Conversation, kw_only=True):
     seals: bool
     """Thoughts are given encrypted, to be sent back."""
     top_logprobs: int | None
+    needs: tuple[Need, ...]
+    asked: list[dict[str, Any]]
+    stored: bool
+    background: bool
 
 
 def read_response(fields: Fields, strict: bool) -> ResponseRequest:
     """Raises Rejection."""
     if strict:
         fields.only(_KNOWN)
-    _check_state(fields)
+    previous = fields.text("previous_response_id")
+    conversation = fields.get("conversation")
+    if conversation is not None:
+        raise Rejection(404, f"Conversation with id '{conversation}' not found.")
+    background = fields.flag("background")
+    if background and fields.get("store") is False:
+        raise Rejection(400, "Background mode requires store to be enabled.", param="background")
     items = read_items(fields)
     instructions = fields.text("instructions")
     said = [f"{item.role or item.kind}\n{item.text}" for item in items]
@@ -90,20 +101,21 @@ def read_response(fields: Fields, strict: bool) -> ResponseRequest:
         summarizes=summary is not None,
         seals="reasoning.encrypted_content" in include,
         top_logprobs=_read_logprobs(fields, include),
+        needs=(
+            *(() if previous is None else (Need("response", previous),)),
+            *(item.needs for item in items if item.needs is not None),
+        ),
+        asked=_asked(fields),
+        stored=fields.get("store") is not False,
+        background=background,
     )
 
 
-def _check_state(fields: Fields) -> None:
-    """What refers to earlier responses finds none: nothing is kept here."""
-    previous = fields.text("previous_response_id")
-    if previous is not None:
-        text = f"Previous response with id '{previous}' not found."
-        raise Rejection(400, text, param="previous_response_id", code="previous_response_not_found")
-    conversation = fields.get("conversation")
-    if conversation is not None:
-        raise Rejection(404, f"Conversation with id '{conversation}' not found.")
-    if fields.flag("background"):
-        raise Rejection(400, "Background mode is not supported by this model.", param="background")
+def _asked(fields: Fields) -> list[dict[str, Any]]:
+    value = fields.get("input")
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": value}]}]
+    return cast(list[dict[str, Any]], value)
 
 
 def _check_plain_fields(fields: Fields) -> None:
@@ -234,12 +246,12 @@ def _echoed(fields: Fields, effort: str | None, summary: str | None) -> dict[str
         return default if value is None else value
 
     return {
-        "background": False,
+        "background": fields.flag("background"),
         "instructions": fields.get("instructions"),
         "max_output_tokens": fields.get("max_output_tokens"),
         "max_tool_calls": fields.get("max_tool_calls"),
         "parallel_tool_calls": given("parallel_tool_calls", True),
-        "previous_response_id": None,
+        "previous_response_id": fields.get("previous_response_id"),
         "prompt_cache_key": fields.get("prompt_cache_key"),
         "reasoning": {"effort": effort, "summary": summary},
         "safety_identifier": fields.get("safety_identifier"),

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.simulator import setting as shared
 from tidegate.simulator.behaviour import Behaviour
@@ -26,18 +27,16 @@ from tidegate.simulator.openai.forms import FormFields
 from tidegate.simulator.openai.media import FORM_PATHS, MEDIA, MEDIA_PATHS, MediaOperation, take_media
 from tidegate.simulator.openai.moderations import moderation_template, read_moderation
 from tidegate.simulator.openai.rejection import Rejection, encode_error
-from tidegate.simulator.openai.response import count_reply, response_reply
+from tidegate.simulator.openai.response import compaction_reply, count_reply, queued_reply, response_reply
 from tidegate.simulator.openai.response_request import read_response
 from tidegate.simulator.openai.setting import Setting
 from tidegate.simulator.steering import METADATA
-from tidegate.simulator.surface import Moment, Order, Refusal
+from tidegate.simulator.surface import Keeping, Moment, Order, Refusal
 from tidegate.simulator.template import Reply
 from tidegate.wire.message import Request, encode_headers
 
-Operation = (
-    Literal["chat", "completion", "embedding", "moderation", "response", "input_tokens", "models", "model"]
-    | MediaOperation
-)
+_Response = Literal["response", "compaction", "input_tokens", "stored"]
+Operation = Literal["chat", "completion", "embedding", "moderation", "models", "model"] | _Response | MediaOperation
 
 _Task = Literal["chat", "completion", "embedding", "moderation"]
 
@@ -48,19 +47,28 @@ _OPERATIONS: Final[Mapping[bytes, Operation]] = {
     b"/moderations": "moderation",
     b"/responses": "response",
     b"/responses/input_tokens": "input_tokens",
+    b"/responses/compact": "compaction",
     b"/models": "models",
     **MEDIA_PATHS,
 }
 _DEPLOYMENT: Final = re.compile(rb"/openai/(?:deployments/([^/]+)(/.+)|responses)")
+_STORED: Final = re.compile(rb"/responses/([^/]+)(?:/(cancel|input_items))?")
+_METHODS: Final[Mapping[Operation, tuple[str, ...]]] = {
+    "models": ("GET", "HEAD"),
+    "model": ("GET", "HEAD"),
+    "stored": ("GET", "DELETE", "POST"),
+}
 _DEFAULT_MODERATION: Final = "omni-moderation-latest"
 
 
 class Route(Struct, frozen=True):
-    """What a request asks for. `name` comes from the path: of a model, or of an Azure deployment."""
+    """What a request asks for. `name` comes from the path: of a model, of an Azure deployment, of a stored response."""
 
     operation: Operation
     azure: bool = False
     name: str = ""
+    verb: str = ""
+    """Of a stored response: `cancel`, `input_items`."""
 
     @property
     def task(self) -> _Task:
@@ -96,7 +104,7 @@ def find_route(request: Request) -> Route:
     method = request.method.decode("latin-1")
     if found is None:
         raise Rejection(404, f"Invalid URL ({method} {path.decode('latin-1')})")
-    if method not in (("GET", "HEAD") if found.operation in ("models", "model") else ("POST",)):
+    if method not in _METHODS.get(found.operation, ("POST",)):
         where = path.decode("latin-1")
         text = f"Not allowed to {method} on {where}. (HINT: Perhaps you meant to use a different HTTP method?)"
         raise Rejection(405, text, code="method_not_supported")
@@ -109,6 +117,9 @@ def _route_below(path: bytes, azure: bool) -> Route | None:
         return Route(operation, azure)
     if path.startswith(b"/models/"):
         return Route("model", azure, unquote(path[8:].decode("latin-1")))
+    stored = _STORED.fullmatch(path)
+    if stored is not None:
+        return Route("stored", azure, unquote(stored[1].decode("latin-1")), (stored[2] or b"").decode())
     return None
 
 
@@ -192,7 +203,7 @@ def read_steering(fields: Fields) -> str:
 
 def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) -> Order:
     """Reads the body for an operation. Raises Rejection."""
-    if route.operation in ("response", "input_tokens"):
+    if route.operation in ("response", "input_tokens", "compaction"):
         return _take_response(fields, route, name, behaviour)
     if route.operation in MEDIA:
         order = take_media(fields, route.operation, name, behaviour)
@@ -211,7 +222,22 @@ def _take_response(fields: Fields, route: Route, name: str, behaviour: Behaviour
         return Order(b"", 0, 0, False, partial(count_reply, asked.prompt_tokens))
     _check_window(asked.prompt_tokens, asked.limit, behaviour)
     spent = asked.prompt_tokens + (asked.limit or 16)
-    return Order(asked.prompt, asked.prompt_tokens, spent, asked.stream, partial(response_reply, asked, behaviour))
+    whole = partial(response_reply, replace(asked, stream=False), behaviour)
+    if route.operation == "compaction":
+        build, whole = partial(compaction_reply, asked), partial(compaction_reply, asked)
+    elif asked.background and not asked.stream:
+        build = partial(queued_reply, asked)
+    else:
+        build = partial(response_reply, asked, behaviour)
+    keeps = Keeping(
+        stored=asked.stored and route.operation == "response",
+        asked=asked.asked,
+        background=asked.background and not asked.stream,
+        whole=whole,
+        stream=partial(response_reply, replace(asked, stream=True), behaviour),
+    )
+    stream = asked.stream and route.operation == "response"
+    return Order(asked.prompt, asked.prompt_tokens, spent, stream, build, asked.needs, keeps)
 
 
 def _build(build: Callable[[Setting], Reply], azure: bool, setting: shared.Setting) -> Reply:
