@@ -156,6 +156,10 @@ EXAMPLES: dict[str, Example] = {
         (("", "kind: Gateway\nspec: {trustedProxies: [10.0.0.1/8]}"),),
         (("", 'kind: Gateway\nspec: {trustedProxies: [10.0.0.0/8, "::1"]}'),),
     ),
+    "unfit-access-secret": Example(
+        (("", "kind: Gateway\nspec: {awsAccess: {secret: short}}"),),
+        (("", f"kind: Gateway\nspec: {{awsAccess: {{secret: {'x' * 32}}}}}"),),
+    ),
     "no-targets": Example((("targets: [{provider: east, model: small-1}]", "targets: []"),), ()),
     "weights-all-zero": Example(
         (("priority: 1, weight: 1", "priority: 1, weight: 0"),),

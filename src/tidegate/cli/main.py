@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidegate import __version__
-from tidegate.cli import check, demo, explain, schema, serve, simulate, usage
+from tidegate.cli import check, demo, explain, keys, schema, serve, simulate, usage
 
-COMMANDS: Final = (serve, demo, simulate, check, schema, usage, explain)
+COMMANDS: Final = (serve, demo, simulate, check, schema, usage, explain, keys)
 """In the order of the help; each module has `register(subparsers)` and `run(args) -> int`."""
 
 

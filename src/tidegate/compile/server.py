@@ -33,4 +33,5 @@ def server_spec(gateway: Gateway | None) -> ServerSpec:
         spool_bytes=spec.spool.size,
         retry_share=spec.retry_share,
         access_log=spec.access_log,
+        aws_access=None if spec.aws_access is None else spec.aws_access.secret,
     )

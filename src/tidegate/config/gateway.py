@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from tidegate.config.metadata import ApiVersion, Metadata
 from tidegate.config.scalars import Duration, Size
+from tidegate.core.snapshot import SecretRef
 
 Count = Annotated[int, Meta(ge=1)]
 SizeLimit = Annotated[Size, Meta(ge=1024)]
@@ -63,6 +64,11 @@ class SpoolSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Disk space for records that wait for ingestion; when it is full, new calls are refused."""
 
 
+class AwsAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    secret: SecretRef
+    """What the access keys are derived from: at least 32 random characters. A new one makes all of them anew."""
+
+
 class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     limits: GatewayLimits = GatewayLimits()
     """Sizes and counts beyond which requests are refused."""
@@ -80,6 +86,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Retries may be at most this share of recent calls."""
     access_log: bool = True
     """One JSON line per call on standard output."""
+    aws_access: AwsAccess | None = None
+    """Takes requests at Bedrock's paths that are signed with an access key of `tidegate keys aws-access`; absent: none."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

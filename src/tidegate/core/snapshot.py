@@ -178,6 +178,8 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     retry_share: float = 0.2
     """Retries may be at most this share of recent calls."""
     access_log: bool = True
+    aws_access: SecretRef | None = None
+    """What consumers' AWS access keys are derived from; None: requests signed with one are refused."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from tidegate import __version__
 from tidegate.core.problem import Problem
 from tidegate.core.view import METHODS
 from tidegate.decide.compiled import CompiledConsumer
+from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
 from tidegate.gateway.begin import begin
@@ -22,6 +23,7 @@ from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.kept_responses import PATH as KEPT_PATH
 from tidegate.gateway.kept_responses import ask_again
 from tidegate.gateway.runtime import Runtime
+from tidegate.gateway.signed_access import ELSEWHERE, MISMATCH, is_signed
 from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
@@ -30,6 +32,9 @@ _MODELS_PATH: Final = re.compile(
     rb"(?:(?:(?:/openai|/anthropic)?/v1|(?:/gemini)?/v1(?:beta)?)/models(?:/(.+))?|(?:/ollama)?/api/tags)$"
 )
 _VERSION_PATHS: Final = (b"/api/version", b"/ollama/api/version")
+
+_UNIDENTIFIED: Final = frozenset((UNKNOWN_KEY.code, MISMATCH.code))
+"""Codes of refusals for want of a consumer."""
 
 _HEALTH: Final[dict[bytes, tuple[Literal["alive", "ready"], bytes]]] = {
     b"/healthz": ("alive", b'{"status":"ok"}'),
@@ -69,7 +74,7 @@ class GatewayApp:
         if endpoint is None or request.method != METHODS.get(endpoint.operation, b"POST"):
             self._other(exchange, endpoint)
             return
-        identified = self._identified(request, endpoint.tells.key_digest)
+        identified = self._identified(request, endpoint)
         if isinstance(identified, Problem):
             self._refuse(exchange, identified)
             return
@@ -86,24 +91,39 @@ class GatewayApp:
     def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
         return self._rendered(request, Problem(status=status, code=code, message=message))
 
-    def _identified(self, request: Request, in_query: bytes = b"") -> tuple[bytes, CompiledConsumer] | Problem:
-        digest = key_digest(request, in_query)
+    def _identified(
+        self, request: Request, endpoint: Endpoint | None = None, *, whole: bool = True
+    ) -> tuple[bytes, CompiledConsumer] | Problem:
+        """`whole`: with its body, which a signature depends on."""
+        digest = key_digest(request, b"" if endpoint is None else endpoint.tells.key_digest)
         if digest is None:
-            return MISSING_KEY
+            signed = self._signed_by(request, endpoint, whole=whole)
+            if isinstance(signed, Problem):
+                return signed
+            digest = signed
         consumer = self._runtime.compiled.consumer_for(digest)
         if consumer is None:
             return UNKNOWN_KEY
         return digest, consumer
 
+    def _signed_by(self, request: Request, endpoint: Endpoint | None, *, whole: bool) -> bytes | Problem:
+        """The digest of the key that a request without one is signed with."""
+        if not is_signed(request):
+            return MISSING_KEY
+        if endpoint is None or not isinstance(endpoint.dialect, SigningDialect):
+            return ELSEWHERE
+        runtime = self._runtime
+        return runtime.signed_access.digest_of(request, runtime.clock.now_ns(), whole=whole)
+
     def _refused_by_head(self, request: Request) -> Problem | None:
         endpoint = find_endpoint(request)
         if endpoint is None:
             return _unknown_path(request)
-        identified = self._identified(request, endpoint.tells.key_digest)
+        identified = self._identified(request, endpoint, whole=False)
         return identified if isinstance(identified, Problem) else None
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
-        if problem.status == 401:
+        if problem.code in _UNIDENTIFIED:
             self._runtime.metrics.unauthenticated += 1
         headers, body = self._rendered(exchange.request, problem)
         exchange.respond(problem.status, headers, body)

@@ -10,6 +10,7 @@ from tidegate.decide.compiled import Compiled
 from tidegate.gateway.access_log import AccessLog
 from tidegate.gateway.ids import CallIds
 from tidegate.gateway.metrics import Metrics, Sample
+from tidegate.gateway.signed_access import SignedAccess
 from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
 from tidegate.state.answers import KeptAnswers
@@ -53,6 +54,7 @@ class Runtime:
         self.answers = KeptAnswers(clock)
         self.makers = Makers()
         self.owned = OwnedObjects(clock) if owned is None else owned
+        self.signed_access = SignedAccess.of(snapshot)
         self._turns: dict[str, int] = {}
         self.ready = False
         """`/readyz`: a snapshot is loaded and the worker is not draining."""
@@ -63,7 +65,11 @@ class Runtime:
         return turn
 
     def swap(self, snapshot: Snapshot, compiled: Compiled, upstreams: Upstreams) -> None:
-        """From here on new calls see `snapshot`. Counters of buckets that both have go on."""
+        """From here on new calls see `snapshot`. Counters of buckets that both have go on.
+
+        Raises SecretMissing, and then nothing has changed.
+        """
+        self.signed_access = SignedAccess.of(snapshot)
         retired = self.upstreams
         self.snapshot = snapshot
         self.compiled = compiled

@@ -160,6 +160,7 @@ spec:
   spool: {fsync: always, size: 2MB}
   retryShare: 0.5
   accessLog: false
+  awsAccess: {secret: 0123456789abcdef0123456789abcdef}
 """
     server = compiled(edited((("", settings),)), tmp_path).server
     default = compiled(BASE, tmp_path).server

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import Final
 
 from tidegate.compile.rules.rule import Hit, Subject
 from tidegate.config.secret import SecretMissing, read_secret
 from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.registry import DIALECTS
+
+LEAST_ACCESS_SECRET: Final = 32
 
 
 def credential_weights_all_zero(subject: Subject) -> Iterator[Hit]:
@@ -105,6 +108,22 @@ def unset_credential(subject: Subject) -> Iterator[Hit]:
                 except SecretMissing as error:
                     hint = f"{error.hint} The gateway does not start without it."
                     yield Hit(provider, ("spec", "credentials", index, name), str(error), hint)
+
+
+def unfit_access_secret(subject: Subject) -> Iterator[Hit]:
+    """The secret that AWS access keys are derived from is not there, or short enough to be guessed."""
+    gateway = subject.resources.gateway
+    if gateway is None or gateway.spec.aws_access is None:
+        return
+    path = ("spec", "awsAccess", "secret")
+    try:
+        length = len(read_secret(gateway.spec.aws_access.secret, subject.env))
+    except SecretMissing as error:
+        yield Hit(gateway, path, str(error), f"{error.hint} The gateway does not start without it.")
+        return
+    if length < LEAST_ACCESS_SECRET:
+        hint = f"Use at least {LEAST_ACCESS_SECRET} random ones, such as from `openssl rand -hex 32`."
+        yield Hit(gateway, path, f"a secret of {length} characters can be guessed", hint)
 
 
 def invalid_trusted_proxy(subject: Subject) -> Iterator[Hit]:

@@ -27,6 +27,7 @@ RULES: Final = (
     Rule("error", providers.timeout_beyond_total),
     Rule("error", providers.zero_timeout),
     Rule("warning", providers.unset_credential),
+    Rule("error", providers.unfit_access_secret),
     Rule("error", providers.invalid_trusted_proxy),
     Rule("error", routing.no_targets),
     Rule("error", routing.weights_all_zero),

@@ -23,6 +23,10 @@ class _ErrorBody(Struct):
 
 _decode = msgspec.json.Decoder(_ErrorBody).decode
 
+_BY_CODE: Final[Mapping[str, str]] = {
+    "invalid_api_key": "UnrecognizedClientException",
+    "invalid_signature": "InvalidSignatureException",
+}
 _BY_STATUS: Final[Mapping[int, str]] = {
     400: "ValidationException",
     401: "UnrecognizedClientException",
@@ -62,7 +66,7 @@ def error_name(problem: Problem) -> str:
     """What must not be retried is no throttling: clients would."""
     if problem.should_retry is False and problem.status == 429:
         return "ServiceQuotaExceededException"
-    return _BY_STATUS.get(problem.status, "InternalServerException")
+    return _BY_CODE.get(problem.code) or _BY_STATUS.get(problem.status, "InternalServerException")
 
 
 def encode_error(problem: Problem) -> bytes:
