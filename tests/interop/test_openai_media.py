@@ -13,6 +13,8 @@ from tests.support.dialect_gateway import last_event
 from tests.support.gateway import Gateway, gateway_process
 from tests.support.strict_models import read_strictly
 
+from tidegate.core.usage import Units
+
 KEY = "tg-media-client"
 BUDGETED = "tg-media-budget"
 CONFIG = """
@@ -45,7 +47,7 @@ spec:
 ---
 kind: Model
 metadata: {name: old-speaker}
-spec: {task: speech, targets: [{provider: cloud, model: tts}], price: {perRequest: 0.01}}
+spec: {task: speech, targets: [{provider: cloud, model: tts}], price: {perMillionCharacters: 15}}
 ---
 kind: Model
 metadata: {name: listener}
@@ -57,7 +59,7 @@ spec:
 ---
 kind: Model
 metadata: {name: old-listener}
-spec: {task: transcription, targets: [{provider: cloud, model: whisper}], price: {perRequest: 0.006}}
+spec: {task: transcription, targets: [{provider: cloud, model: whisper}], price: {perAudioHour: 0.36}}
 ---
 kind: Team
 metadata: {name: media}
@@ -129,7 +131,7 @@ def test_a_model_that_reports_no_usage(client: openai.OpenAI, gateway: Gateway, 
     assert found.data[0].url == "https://pictures.example/1"
     assert upstream.asked[-1][1]["api-key"] == "sk-up"
     event = last_event(gateway)
-    assert (event.usage.source, event.usage.total, event.cost_nano) == ("unknown", 0, 80_000_000)
+    assert (event.usage.units, event.usage.total, event.cost_nano) == (Units(images=1), 0, 80_000_000)
     upstream.will("/v1/images/generations", told(OLD_PICTURE))
     answer = client.images.with_raw_response.generate(model="painter", prompt="a lighthouse")
     assert answer.headers["x-tidegate-cost-usd"] == "unknown"
@@ -188,7 +190,8 @@ def test_speech(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstrea
         "model": "gpt-4o-mini-tts", "voice": "alloy", "input": "The tide turns.", "speed": 1.5,
     }  # fmt: skip
     event = last_event(gateway)
-    assert (event.operation, event.outcome, event.usage.source, event.usage.total) == ("speech", "ok", "unknown", 0)
+    assert (event.operation, event.outcome, event.usage.source, event.usage.total) == ("speech", "ok", "reported", 0)
+    assert event.usage.units == Units(characters=len("The tide turns."))
     assert event.cost_nano is None
 
 
@@ -197,7 +200,7 @@ def test_speech_by_pieces_at_azure(client: openai.OpenAI, gateway: Gateway, upst
     with client.audio.speech.with_streaming_response.create(model="old-speaker", voice="echo", input="Ebb.") as spoken:
         assert b"".join(spoken.iter_bytes()) == b"".join(SOUND)
     event = last_event(gateway)
-    assert (event.outcome, event.usage.source, event.cost_nano) == ("ok", "unknown", 10_000_000)
+    assert (event.outcome, event.usage.source, event.cost_nano) == ("ok", "reported", 4 * 15_000)
 
 
 def test_speech_that_breaks_off_is_seen_to(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:
@@ -205,7 +208,7 @@ def test_speech_that_breaks_off_is_seen_to(client: openai.OpenAI, gateway: Gatew
     with pytest.raises(openai.APIConnectionError):
         client.audio.speech.create(model="speaker", voice="alloy", input="x")
     event = last_event(gateway)
-    assert (event.outcome, event.usage.source, event.cost_nano) == ("cut", "unknown", None)
+    assert (event.outcome, event.usage.source, event.cost_nano) == ("cut", "reported", None)
 
 
 def test_speech_refused(client: openai.OpenAI, upstream: CannedUpstream) -> None:
@@ -262,7 +265,7 @@ def test_a_verbose_transcription_at_azure(client: openai.OpenAI, gateway: Gatewa
     assert (found.duration, found.text) == (2.5, "The tide turns.")
     event = last_event(gateway)
     assert json.loads(event.usage.raw) == {"type": "duration", "seconds": 3}
-    assert (event.usage.source, event.cost_nano) == ("unknown", 6_000_000)
+    assert (event.usage.units, event.cost_nano) == (Units(audio_ms=3_000), 300_000)
 
 
 @pytest.mark.parametrize(

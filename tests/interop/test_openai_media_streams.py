@@ -10,6 +10,8 @@ from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstrea
 from tests.support.dialect_gateway import last_event
 from tests.support.gateway import Gateway, gateway_process
 
+from tidegate.core.usage import Units
+
 KEY = "tg-media-streams"
 CONFIG = """
 kind: Provider
@@ -148,7 +150,7 @@ def test_a_variation(client: openai.OpenAI, gateway: Gateway, upstream: CannedUp
     assert found.data is not None
     assert found.data[0].b64_json == "aGk="
     record = last_event(gateway)
-    assert (record.operation, record.usage.source, record.cost_nano) == ("image_variation", "unknown", None)
+    assert (record.operation, record.usage.units, record.cost_nano) == ("image_variation", Units(images=1), None)
 
 
 def test_a_transcript_is_streamed(client: openai.OpenAI, gateway: Gateway, upstream: CannedUpstream) -> None:

@@ -22,11 +22,12 @@ is an event-stream frame, `NAME JSON`, or `!NAME JSON` for an exception.
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tidegate.core.problem import Problem
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.dialect import Dialect, UnreadableRequest, UpstreamModel
 from tidegate.dialects.registry import DIALECTS
@@ -118,10 +119,12 @@ def case_id(case: Case) -> str:
 
 
 def parse_usage(text: bytes) -> Usage:
-    """`input=3 output=2 source=reported`; `raw` is not compared."""
+    """`input=3 output=2 web_searches=1 tier=flex source=reported`; `raw` is not compared."""
     pairs = dict(one.split("=", 1) for one in text.decode().split())
-    source = pairs.pop("source", "reported")
-    return Usage(**{name: int(value) for name, value in pairs.items()}, source=source)  # type: ignore[arg-type]
+    told: dict[str, Any] = {"source": pairs.pop("source", "reported"), "tier": pairs.pop("tier", "")}
+    units = {name: int(pairs.pop(name)) for name in Units.__struct_fields__ if name in pairs}
+    tokens = {name: int(value) for name, value in pairs.items()}
+    return Usage(**tokens, **told, units=Units(**units) if units else None)
 
 
 def _sections(data: bytes) -> dict[str, Section]:

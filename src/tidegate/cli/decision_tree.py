@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
 from tidegate.core.money import usd_from_nano
-from tidegate.core.usage import Usage, UsageEvent
+from tidegate.core.usage import Units, Usage, UsageEvent
 
 Paint = Callable[[str, str], str]
 """(style, text) → text; the styles are `good`, `bad`, `warn`, `dim` and `strong`."""
@@ -24,6 +24,8 @@ _OUTCOMES = {
 _BUCKETS = {
     "input": "input",
     "cache_read": "cached input",
+    "cache_read_audio": "cached audio",
+    "cache_read_image": "cached images",
     "cache_write_5m": "cache write (5 m)",
     "cache_write_1h": "cache write (1 h)",
     "input_audio": "audio input",
@@ -32,6 +34,13 @@ _BUCKETS = {
     "reasoning": "reasoning",
     "output_audio": "audio output",
     "output_image": "image output",
+}
+_UNITS = {
+    "images": "images",
+    "characters": "characters",
+    "searches": "search units",
+    "web_searches": "web searches",
+    "file_searches": "file searches",
 }
 _REASON_COLUMNS = 100
 _ANSI = {"good": "32", "bad": "31", "warn": "33", "dim": "2", "strong": "1"}
@@ -172,13 +181,23 @@ def _attempts(attempts: Sequence[AttemptRecord], paint: Paint) -> list[str]:
 
 
 def _usage(usage: Usage, paint: Paint) -> list[str]:
-    if not usage.total and usage.source != "unknown":
+    units = [] if usage.units is None else _units(usage.units)
+    if not usage.total and not units and usage.source != "unknown":
         return []
     if usage.source == "unknown":
         return [paint("warn", "unknown: the upstream told none")] if usage.raw != b"null" or usage.total else []
     rows = [(words, f"{getattr(usage, name):>9,} tokens") for name, words in _BUCKETS.items() if getattr(usage, name)]
+    rows += units
     rows.append(("total", f"{usage.total:>9,} tokens, {usage.source}"))
+    if usage.tier:
+        rows.append(("service tier", usage.tier))
     return _pairs(rows, paint)
+
+
+def _units(units: Units) -> list[tuple[str, str]]:
+    counts = {words: getattr(units, name) for name, words in _UNITS.items()}
+    rows = [(words, f"{count:>9,}") for words, count in counts.items() if count]
+    return [*rows, ("sound", f"{units.audio_ms / 1000:>9,.3f} s")] if units.audio_ms else rows
 
 
 def _cost(event: UsageEvent, paint: Paint) -> list[str]:

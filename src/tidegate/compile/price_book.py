@@ -14,7 +14,7 @@ from tidegate.compile.prices import BookEntry
 from tidegate.config.provider import Provider
 from tidegate.core.clock import Clock
 from tidegate.core.money import NANO_PER_USD
-from tidegate.core.usage import Price, Rates
+from tidegate.core.usage import Price, Rates, UnitRates
 
 _BOOK_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("input_mtok",),
@@ -27,8 +27,17 @@ _BOOK_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "reasoning": ("output_reasoning_mtok",),
     "output_audio": ("output_audio_mtok",),
     "output_image": ("output_image_mtok",),
+    "cache_read_audio": ("cache_audio_read_mtok",),
+    "cache_read_image": ("cache_image_read_mtok",),
 }
 """Rate → the book's price keys, the first that is there."""
+_BOOK_UNITS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
+    "audio_hour": (("input_audio_hours", "audio_hours"), 1),
+    "characters": (("input_mchars",), 1),
+    "web_search": (("web_searches_kcount",), 1000),
+    "file_search": (("storage_searches_kcount",), 1000),
+}
+"""Rate of a unit → the book's price keys, the first that is there, and for how many of the unit that is."""
 
 
 class GenaiPrices:
@@ -89,8 +98,11 @@ def _base(value: Any) -> Decimal | None:
 
 
 def _price(prices: Mapping[str, Any], version: str) -> Price | None:
-    """None unless input tokens have a price. Output without a price is free: the book leaves it out for embeddings."""
-    if _lookup(prices, "input") is None:
+    """None unless input tokens, sound or characters have a price. Output without a price is free: the book leaves it out
+    for embeddings.
+    """
+    units = _units(prices)
+    if _lookup(prices, "input") is None and units.audio_hour is None and units.characters is None:
         return None
     starts = sorted({tier.start for value in prices.values() for tier in getattr(value, "tiers", ())})
     per_thousand = prices.get("requests_kcount")
@@ -99,7 +111,17 @@ def _price(prices: Mapping[str, Any], version: str) -> Price | None:
         rates=_rates(prices, None),
         per_request_nano=0 if per_thousand is None else _nano(per_thousand / 1000),
         tiers=tuple((start, _rates(prices, start)) for start in starts),
+        units=None if units == UnitRates() else units,
     )
+
+
+def _units(prices: Mapping[str, Any]) -> UnitRates:
+    nanos: dict[str, int] = {}
+    for rate, (keys, of) in _BOOK_UNITS.items():
+        value = next((prices[key] for key in keys if prices.get(key) is not None), None)
+        if value is not None:
+            nanos[rate] = _nano((_base(value) or Decimal(0)) / of)
+    return UnitRates(**nanos)
 
 
 def _lookup(prices: Mapping[str, Any], rate: str) -> Any:
@@ -113,7 +135,7 @@ def _rates(prices: Mapping[str, Any], above: int | None) -> Rates:
         value = _lookup(prices, rate)
         if value is not None:
             nanos[rate] = _nano(_at(value, above))
-    return Rates(input=nanos.pop("input"), output=nanos.pop("output", 0), **nanos)
+    return Rates(input=nanos.pop("input", 0), output=nanos.pop("output", 0), **nanos)
 
 
 def _at(value: Any, above: int | None) -> Decimal:

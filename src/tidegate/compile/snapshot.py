@@ -139,7 +139,7 @@ def _target(model: Model, target: Target, provider: Provider, book: PriceBook) -
         weight=target.weight,
         provisioned=target.capacity == "provisioned",
         context_window=window,
-        price=target_price(model, target, entry),
+        price=target_price(model, target, entry, provider.spec.dialect),
     )
 
 

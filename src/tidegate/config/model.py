@@ -13,16 +13,16 @@ Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]
 
 
-class ModelPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+class TokenPrices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """US dollars per million tokens. An absent price of cached, written, audio, image or reasoning tokens is that of
     the plain ones on the same side."""
 
     input_per_million: Usd | None = None
-    """Input tokens. Required, except for models priced by `perRequest` alone."""
+    """Input tokens. Required, except for models that are priced by something else than tokens."""
     cached_input_per_million: Usd | None = None
     """Input tokens read from the upstream's cache."""
     output_per_million: Usd | None = None
-    """Output tokens. Required for chat, except for models priced by `perRequest` alone."""
+    """Output tokens. Required for chat, where input tokens have a price."""
     cache_write_per_million: Usd | None = None
     """Input tokens written to the upstream's cache for minutes."""
     cache_write_long_per_million: Usd | None = None
@@ -31,18 +31,57 @@ class ModelPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """Input tokens that are audio."""
     image_input_per_million: Usd | None = None
     """Input tokens that are images."""
+    cached_audio_input_per_million: Usd | None = None
+    """Input tokens that are audio, read from the upstream's cache; absent: as `cachedInputPerMillion`."""
+    cached_image_input_per_million: Usd | None = None
+    """Input tokens that are images, read from the upstream's cache; absent: as `cachedInputPerMillion`."""
     audio_output_per_million: Usd | None = None
     """Output tokens that are audio."""
     image_output_per_million: Usd | None = None
     """Output tokens that are images."""
     reasoning_per_million: Usd | None = None
     """Output tokens spent on reasoning."""
-    per_request: Usd | None = None
-    """US dollars per call, on top of the tokens. A call for several images counts as several."""
+
+
+class TierPrice(TokenPrices, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """US dollars per million tokens of calls that a service tier has served. An absent price is as in the standard one:
+    that of the plain tokens on the same side."""
 
     def __post_init__(self) -> None:
-        if self.input_per_million is None and self.per_request is None:
-            raise ValueError("a price needs `inputPerMillion` or `perRequest`")
+        if self.input_per_million is None:
+            raise ValueError("the price of a tier needs `inputPerMillion`")
+
+
+class ModelPrice(TokenPrices, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """US dollars: per million tokens, and by whatever else the upstream charges. An absent price of cached, written,
+    audio, image or reasoning tokens is that of the plain ones on the same side. What a call used that has no price here is
+    an unknown cost, never nothing."""
+
+    per_request: Usd | None = None
+    """US dollars per call, on top of all else. A call for several images counts as several."""
+    per_image: Usd | None = None
+    """US dollars per image that was made."""
+    per_audio_hour: Usd | None = None
+    """US dollars per hour of sound heard or spoken, by the millisecond: 0.36 is 0.006 per minute."""
+    per_million_characters: Usd | None = None
+    """US dollars per million characters of text that was spoken."""
+    per_search: Usd | None = None
+    """US dollars per search unit of a reranker."""
+    per_web_search: Usd | None = None
+    """US dollars per search in the web by a tool of the upstream's, on top of the tokens: 0.01 is 10 per thousand."""
+    per_file_search: Usd | None = None
+    """US dollars per search in files by a tool of the upstream's, on top of the tokens."""
+    tiers: dict[str, TierPrice] = {}
+    """Service tier as the answers name it (`priority`, `flex`, `fast`, `batch`) → the price of its tokens. Absent: half for
+    `batch` (openai, azure-openai, anthropic, gemini, mistral) and `flex` (openai), unknown for all others."""
+
+    def __post_init__(self) -> None:
+        ways = (self.input_per_million, self.per_request, self.per_image, self.per_audio_hour)
+        if all(way is None for way in (*ways, self.per_million_characters, self.per_search)):
+            raise ValueError(
+                "a price needs one of `inputPerMillion`, `perRequest`, `perImage`, `perAudioHour`, "
+                "`perMillionCharacters`, `perSearch`"
+            )
 
 
 class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

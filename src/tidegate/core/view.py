@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from tidegate.core.usage import Units
+
 Operation = Literal[
     "chat",
     "completion",
@@ -102,6 +104,8 @@ class View(Struct):
     """It names what the upstream keeps (a conversation, a prompt): the input may fill the model's whole context."""
     requests: int = 1
     """For how many requests' price (`perRequest`) it counts: the images that it asks for."""
+    units: Units | None = None
+    """The most that the call can consume beside tokens, as far as the request tells."""
     parts: Struct | None = None
     """The body of one of `FORMS`, a `wire.multipart.Form`; `fields` are empty then."""
     media: bytes = b""

@@ -10,7 +10,7 @@ from tidegate.core.problem import Problem
 from tidegate.core.snapshot import EndpointRule
 from tidegate.core.view import FREE, UNMETERED, View
 from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
-from tidegate.decide.cost import worst_cost_nano
+from tidegate.decide.cost import worst_cost_nano, worst_units_nano
 
 
 class Admission(Struct):
@@ -79,6 +79,8 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         route.dearest_output,
         route.per_request_nano * view.requests,
     )
+    if view.units is not None:
+        money += max((worst_units_nano(view.units, price) for price in route.unit_prices), default=0)
     tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
     if view.operation in FREE:
         money = tokens = 0
@@ -182,6 +184,6 @@ def _unbounded(model: str) -> Problem:
         code="unpriced_model",
         message=f"Nothing bounds the tokens of an answer of model `{model}`, and this key has a hard budget: its cost "
         "could not be held to it. The operator can set `maxOutputTokens` on the model and its fallbacks (what one image "
-        "or recording has at most), or a price by `perRequest` alone.",
+        "or recording has at most), or a price by the image, the hour, the character or the call instead of the token.",
         field="model",
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from tidegate.core.claims import Bucket, ClaimKind
 from tidegate.core.snapshot import ConsumerSpec, EndpointRule, ModelSpec, ProviderSpec, Snapshot, TargetSpec
+from tidegate.core.usage import Price
 from tidegate.decide.cost import dearest_input, dearest_output
 from tidegate.dialects.dialect import UpstreamModel
 
@@ -48,6 +49,7 @@ class CompiledRoute:
         "priorities",
         "spec",
         "targets",
+        "unit_prices",
     )
 
     def __init__(self, spec: ModelSpec, providers: Mapping[str, ProviderSpec]) -> None:
@@ -63,6 +65,8 @@ class CompiledRoute:
         self.max_output = spec.max_output_tokens or DEFAULT_MAX_OUTPUT
         self.priced = False
         self.dearest_input = self.dearest_output = self.per_request_nano = 0
+        self.unit_prices: tuple[Price, ...] = ()
+        """Of all targets, fallbacks included, those that charge for more than tokens."""
 
     def link(self, routes: Mapping[str, "CompiledRoute"]) -> None:
         """Resolves fallbacks (of fallbacks too, each once), then what the dearest of all targets costs."""
@@ -83,6 +87,7 @@ class CompiledRoute:
         self.dearest_input = max(map(dearest_input, prices), default=0)
         self.dearest_output = max(map(dearest_output, prices), default=0)
         self.per_request_nano = max((price.per_request_nano for price in prices), default=0)
+        self.unit_prices = tuple(price for price in prices if price.units or price.per_request_nano)
 
 
 def _widest(targets: Iterable[CompiledTarget]) -> int:

@@ -194,7 +194,8 @@ def _lowest_cost(usable: list[Candidate], asking: Asking, compiled: CompiledRout
     usage = Usage(input=view.estimated_input_tokens, output=view.max_output_tokens or view.estimated_input_tokens)
     for one in usable:
         price = one.target.spec.price
-        one.score = inf if price is None else cost_nano(usage, price) / 1e9 + rng.random() * 1e-12
+        cost = None if price is None else cost_nano(usage, price)
+        one.score = inf if cost is None else cost / 1e9 + rng.random() * 1e-12
 
 
 def _hash(usable: list[Candidate], asking: Asking, compiled: CompiledRoute, rng: Random) -> None:

@@ -87,8 +87,9 @@ class Metrics:
         if event.first_byte_ms is not None:
             series.first_byte.observe(event.first_byte_ms)
         usage = event.usage
-        series.tokens_cached += usage.cache_read
-        series.tokens_input += usage.input_total - usage.cache_read
+        cached = usage.cached
+        series.tokens_cached += cached
+        series.tokens_input += usage.input_total - cached
         series.tokens_output += usage.output_total
         if event.cost_nano is None:
             series.unknown_cost += 1

@@ -31,6 +31,10 @@ class PassingAttempt(Attempt):
         super().__init__(owner, candidate, dialect, relay, view)
         self.exchange: Exchange | None = None
 
+    def partial_usage(self) -> Usage:
+        """Speech is charged by the characters of its request, however much of it is heard."""
+        return Usage(units=self.view.units, source="reported")
+
     def on_data(self, data: bytes) -> None:
         if self.status != 200:
             self.collect(data, MAX_FAULT_BYTES)

@@ -171,7 +171,8 @@ class CallRecord:
         if grant is None:
             return cost, 0
         charged = grant.money_nano if cost is None else cost
-        tokens = None if usage.source == "unknown" else usage.total
+        unsaid = usage.source == "unknown" or (usage.units is not None and usage.units.work and not usage.total)
+        tokens = None if unsaid else usage.total
         runtime.state.settle(grant, tokens=tokens, money_nano=charged)
         return cost, charged
 

@@ -66,7 +66,7 @@ def event_row(event: UsageEvent) -> tuple[Any, ...]:
         *(event.id, event.time_ns, event.team, event.consumer, event.key, event.model, event.provider),
         *(event.upstream_model, event.operation, event.dialect, event.status, event.outcome, event.code),
         *(int(event.stream), event.attempts),
-        *(_bounded(usage.input_total, MOST_TOKENS), _bounded(usage.cache_read, MOST_TOKENS)),
+        *(_bounded(usage.input_total, MOST_TOKENS), _bounded(usage.cached, MOST_TOKENS)),
         *(_bounded(usage.output_total, MOST_TOKENS), _pack(usage)),
         *(cost, _bounded(event.charged_nano, MOST_NANO), event.price_version, event.first_byte_ms, event.total_ms),
         *(event.snapshot, _pack_tags(event.tags).decode() if event.tags else None),

@@ -5,7 +5,7 @@ from pathlib import Path
 from tidegate.compile import NoPrices, compile_snapshot
 from tidegate.config import load
 from tidegate.core.snapshot import HashOn
-from tidegate.core.usage import Rates
+from tidegate.core.usage import Rates, UnitRates
 
 ENV = {"KEY": "a-key-of-twenty-characters", "UP": "an upstream's key"}
 TEXT = """
@@ -38,7 +38,18 @@ spec:
     audioOutputPerMillion: 5
     imageOutputPerMillion: 6
     reasoningPerMillion: 7
+    cachedAudioInputPerMillion: 0.3
+    cachedImageInputPerMillion: 0.4
     perRequest: 0.000000001
+    perImage: 0.04
+    perAudioHour: 0.36
+    perMillionCharacters: 15
+    perSearch: 0.002
+    perWebSearch: 0.01
+    perFileSearch: 0.0025
+    tiers:
+      priority: {inputPerMillion: 2, outputPerMillion: 4, cachedInputPerMillion: 0.2}
+      flex: {inputPerMillion: 0.7}
 ---
 kind: Team
 metadata: {name: harbour}
@@ -77,6 +88,19 @@ def test_rare_fields(tmp_path: Path) -> None:
         output_audio=5_000_000_000,
         output_image=6_000_000_000,
         reasoning=7_000_000_000,
+        cache_read_audio=300_000_000,
+        cache_read_image=400_000_000,
     )
+    assert price.units == UnitRates(
+        image=40_000_000,
+        audio_hour=360_000_000,
+        characters=15_000_000_000,
+        search=2_000_000,
+        web_search=10_000_000,
+        file_search=2_500_000,
+    )
+    assert price.service["priority"].rates == Rates(input=2 * 10**9, output=4 * 10**9, cache_read=2 * 10**8)
+    assert price.service["flex"].rates == Rates(input=7 * 10**8, output=0)
+    assert price.service["batch"].rates.cache_write_1h == 1_250_000_000  # half, as nothing else is written
     (bucket,) = [bucket for bucket in consumer.buckets if bucket.kind == "tokens"]
     assert (bucket.limit, bucket.window.seconds) == (5000, 3600)

@@ -16,7 +16,7 @@ from tidegate.compile.prices import BookEntry
 from tidegate.config.metadata import Metadata
 from tidegate.config.provider import Provider, ProviderSettings
 from tidegate.core.clock import ManualClock
-from tidegate.core.usage import Price, Usage
+from tidegate.core.usage import Price, UnitRates, Usage
 from tidegate.decide.cost import cost_nano
 
 NOW_NS = 1_795_000_000_000_000_000
@@ -109,7 +109,25 @@ def test_every_entry_of_the_book_can_be_read() -> None:
 
 def test_without_an_input_price_the_price_is_unknown() -> None:
     assert price_book._price({"output_mtok": Decimal(1)}, "v") is None
-    assert price_book._price({"audio_hours": Decimal(1)}, "v") is None
+    assert price_book._price({"web_searches_kcount": Decimal(1)}, "v") is None
+
+
+def test_what_is_priced_by_the_hour_or_the_character_needs_no_price_of_tokens() -> None:
+    told = price_book._price({"audio_hours": Decimal("0.36"), "input_audio_hours": Decimal("0.3")}, "v")
+    assert told is not None
+    assert told.units == UnitRates(audio_hour=300_000_000)
+    assert (told.rates.input, told.rates.output) == (0, 0)
+    spoken = price_book._price({"input_mchars": Decimal(15)}, "v")
+    assert spoken is not None
+    assert spoken.units == UnitRates(characters=15_000_000_000)
+
+
+def test_searches_are_told_by_the_thousand() -> None:
+    told = price_book._price(
+        {"input_mtok": Decimal(3), "web_searches_kcount": Decimal(10), "storage_searches_kcount": Decimal("2.5")}, "v"
+    )
+    assert told is not None
+    assert told.units == UnitRates(web_search=10_000_000, file_search=2_500_000)
 
 
 def test_float_noise_of_the_book_is_rounded_to_a_nano_dollar() -> None:

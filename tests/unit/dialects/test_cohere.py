@@ -17,6 +17,7 @@ from tests.support.decoders import decode_anything, json_values
 from tests.support.dialect_case import Case, case_id, cases
 
 from tidegate.core.problem import Problem
+from tidegate.core.usage import Units
 from tidegate.dialects.canon import Failed
 from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.cohere.usage import usage_of
@@ -144,11 +145,12 @@ class TestRerank:
         with pytest.raises(UnreadableRequest, match="`query` is missing"):
             DIALECT.read("rerank", b'{"model":"m","documents":[]}')
 
-    @pytest.mark.parametrize(("units", "source"), [("1.0", "reported"), ("2", "unknown"), ("null", "unknown")])
-    def test_one_search_unit_is_one_request(self, units: str, source: str) -> None:
+    @pytest.mark.parametrize(("units", "searches"), [("1.0", 1), ("2", 2), ("null", None)])
+    def test_search_units_are_counted(self, units: str, searches: int | None) -> None:
         raw = b'{"results":[],"meta":{"billed_units":{"search_units":%s}}}' % units.encode()
         usage = DIALECT.read_answer("rerank", raw).usage
-        assert (usage.source, usage.total) == (source, 0)
+        assert usage.source == ("unknown" if searches is None else "reported")
+        assert usage.units == (None if searches is None else Units(searches=searches))
 
 
 class TestUsage:

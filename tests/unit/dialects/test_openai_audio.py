@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tidegate.core.usage import Units
 from tidegate.dialects.dialect import UnreadableRequest, UpstreamModel
 from tidegate.dialects.openai import OpenAI
 
@@ -22,6 +23,8 @@ def test_speech_goes_up_with_its_values_untouched() -> None:
     sent = DIALECT.encode_request(view, UpstreamModel("tts-1"), output_cap=100)
     assert sent == b'{"model":"tts-1","input":"\\u0048i","voice":{"id":1},"speed":1.5,"stream_format":"audio"}'
     assert DIALECT.read("speech", speech(stream_format=None)).model == "m"
+    assert view.units == Units(characters=2)
+    assert DIALECT.read("speech", speech(input="ein Häuschen")).units == Units(characters=12)
 
 
 def test_speech_by_events() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from tidegate.core.usage import Units
 from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest, UpstreamModel
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.openai.depiction import depiction_usage
@@ -90,8 +91,9 @@ def test_output_that_is_not_called_text_is_images() -> None:
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], {"total_tokens": 4}, {"input_tokens": "9", "output_tokens": 1}])
-def test_usage_that_is_not_told_is_unknown(usage: object) -> None:
-    assert DIALECT.read_answer("image", answer(usage)).usage.source == "unknown"
+def test_where_no_tokens_are_told_the_images_are_counted(usage: object) -> None:
+    told = DIALECT.read_answer("image", answer(usage)).usage
+    assert (told.source, told.units, told.total) == ("reported", Units(images=1), 0)
     assert DIALECT.read_answer("image", b'{"created":1,"data":[]}').usage.source == "unknown"
 
 

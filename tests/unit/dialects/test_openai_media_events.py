@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.problem import Problem
+from tidegate.core.usage import Units
 from tidegate.core.view import Operation, View
 from tidegate.dialects.dialect import UnreadableAnswer
 from tidegate.dialects.openai.media_events import MediaReader
@@ -59,12 +60,12 @@ def test_each_of_several_images_has_its_end() -> None:
     assert (told.usage.input, told.usage.output_image, len(json.loads(told.usage.raw))) == (12, 544, 2)
 
 
-def test_what_one_image_does_not_tell_makes_the_whole_unknown() -> None:
+def test_tokens_that_one_image_does_not_tell_are_not_told_of_the_whole() -> None:
     told = reader(images=2)
     told.read(event("image_generation.completed", usage=USED))
     told.read(event("image_generation.completed", usage={"total_tokens": 3}))
     assert told.usage is not None
-    assert (told.usage.source, told.usage.total) == ("unknown", 0)
+    assert (told.usage.units, told.usage.total) == (Units(images=2), 0)
 
 
 def test_a_transcript_in_chunks() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import PathTells, View
 from tidegate.dialects.dialect import UnreadableRequest, UpstreamModel
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
@@ -104,11 +105,13 @@ def test_usage_in_tokens() -> None:
     assert json.loads(usage.raw) == told
 
 
-@pytest.mark.parametrize("told", [None, {"type": "duration", "seconds": 9}, [], {"input_tokens": 1}])
+@pytest.mark.parametrize(
+    "told", [None, {"type": "duration"}, {"seconds": -1}, {"seconds": 1e300}, [], {"input_tokens": 1}]
+)
 def test_what_is_told_otherwise_is_unknown(told: object) -> None:
-    usage = recording_usage(Raw(json.dumps(told).encode()))
+    usage = recording_usage({"usage": Raw(json.dumps(told).encode())})
     assert (usage.source, usage.total) == ("unknown", 0)
-    assert recording_usage(None).source == "unknown"
+    assert recording_usage({}).source == "unknown"
 
 
 @given(st.binary(max_size=80))
@@ -118,3 +121,22 @@ def test_no_body_breaks_the_reader(body: bytes) -> None:
             recording(whole)
         except UnreadableRequest:
             continue
+
+
+@pytest.mark.parametrize(
+    ("fields", "audio_ms"),
+    [
+        ({"usage": {"type": "duration", "seconds": 9}}, 9_000),
+        ({"usage": {"type": "duration", "seconds": 0.0125}, "duration": 7}, 12),
+        ({"duration": 61.25}, 61_250),
+        ({"duration": "61.25", "usage": None}, 61_250),
+    ],
+)
+def test_sound_is_told_in_seconds(fields: dict[str, object], audio_ms: int) -> None:
+    usage = recording_usage({name: Raw(json.dumps(value).encode()) for name, value in fields.items()})
+    assert (usage.source, usage.units, usage.total) == ("reported", Units(audio_ms=audio_ms), 0)
+
+
+@pytest.mark.parametrize("duration", ["-1", '"long"', "null", "1e12"])
+def test_a_duration_that_is_none_is_unknown(duration: str) -> None:
+    assert recording_usage({"duration": Raw(duration.encode())}) == Usage()

@@ -173,7 +173,7 @@ def unbounded_under_hard_budget(subject: Subject) -> Iterator[Hit]:
         callers = {caller for caller, names in subject.access.callable_by.items() if name in names}
         if callers & bound and any(price is not None and dearest_output(price) for price in subject.prices[name]):
             message = "nothing bounds the tokens of an answer, so it is closed to callers who have a hard budget"
-            hint = "Set `maxOutputTokens` to what one answer has at most, or a price by `perRequest` alone."
+            hint = "Set `maxOutputTokens` to what one answer has at most, or a price by the image, hour or character."
             yield Hit(model, ("spec",), message, hint)
 
 

@@ -52,7 +52,7 @@ class Subject:
         for target in model.spec.targets:
             provider = self.providers.get(target.provider)
             entry = None if provider is None else self._book.find(provider, target.model)
-            yield target_price(model, target, entry)
+            yield target_price(model, target, entry, "" if provider is None else provider.spec.dialect)
 
 
 class Rule(Struct, frozen=True):

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.usage import Source, Usage
+from tidegate.core.usage import Source, Units, Usage
+from tidegate.dialects.service_tiers import tier_name
 
 
 class _CacheCreation(Struct):
@@ -21,6 +22,10 @@ class _OutputDetails(Struct):
     thinking_tokens: int | None = None
 
 
+class _ToolUse(Struct):
+    web_search_requests: int | None = None
+
+
 class _UsageObject(Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -28,6 +33,9 @@ class _UsageObject(Struct):
     cache_creation_input_tokens: int | None = None
     cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
+    server_tool_use: _ToolUse | None = None
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
@@ -49,6 +57,7 @@ def usage_of(raw: Raw | bytes, source: Source = "reported") -> Usage:
         # The split may be older than the total (a stream's end tells the total alone), or not be there.
         hour = min(hour, written)
         minutes = written - hour
+    searches = 0 if told.server_tool_use is None else told.server_tool_use.web_search_requests or 0
     thought = 0 if told.output_tokens_details is None else told.output_tokens_details.thinking_tokens or 0
     return Usage(
         input=max(0, told.input_tokens),
@@ -59,6 +68,8 @@ def usage_of(raw: Raw | bytes, source: Source = "reported") -> Usage:
         reasoning=thought,
         source=source,
         raw=bytes(raw),
+        units=Units(web_searches=searches) if searches else None,
+        tier=tier_name(told.service_tier if told.speed is None else tier_name(told.speed) or told.service_tier),
     )
 
 
@@ -88,7 +99,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         return told
     return told | {
         "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
-        "cache_read_input_tokens": usage.cache_read,
+        "cache_read_input_tokens": usage.cached,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
     }
 

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from tidegate.core.usage import Usage
 from tidegate.dialects.bedrock.blocks import Block, citation_object, citation_of
 from tidegate.dialects.bedrock.thoughts import call_content, thought_content, thought_of
-from tidegate.dialects.bedrock.usage import usage_object, usage_of
+from tidegate.dialects.bedrock.usage import Tier, usage_object, usage_of
 from tidegate.dialects.canon import (
     Answer,
     Finish,
@@ -57,10 +57,6 @@ class _Output(Struct):
     message: _Message
 
 
-class Tier(Struct):
-    type: str = ""
-
-
 class ModelFields(Struct):
     """Of what only this model answers, what was asked for."""
 
@@ -88,8 +84,9 @@ def decode_answer(body: bytes) -> Answer:
         raise UnreadableAnswer(f"the answer is not one of Converse: {error}") from error
     called = any(isinstance(item, ToolCall) for item in items)
     finish = finish_of(told.stop_reason, told.additional_model_response_fields, called=called)
-    usage = Usage() if present(told.usage) is None else usage_of(told.usage)
-    return Answer("", items, finish, usage, "" if told.service_tier is None else told.service_tier.type)
+    tier = "" if told.service_tier is None else told.service_tier.type
+    usage = Usage() if present(told.usage) is None else usage_of(told.usage, tier)
+    return Answer("", items, finish, usage, tier)
 
 
 def finish_of(native: str, model_fields: Raw, *, called: bool) -> Finish:

@@ -9,12 +9,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.dialects.bedrock.answer import Tier, finish_of
+from tidegate.dialects.bedrock.answer import finish_of
 from tidegate.dialects.bedrock.blocks import CitationTold, citation_of
 from tidegate.dialects.bedrock.errors import read_exception
 from tidegate.dialects.bedrock.frames import read_frame
 from tidegate.dialects.bedrock.thoughts import ORIGIN
-from tidegate.dialects.bedrock.usage import usage_of
+from tidegate.dialects.bedrock.usage import Tier, usage_of
 from tidegate.dialects.canon import (
     ArgumentsDelta,
     Begun,
@@ -181,9 +181,9 @@ class StreamDecoder:
     def _metadata(self, payload: _Payload, events: list[Event]) -> None:
         if self._finish is None:
             raise UnreadableAnswer("the stream ended without a stopReason")
-        if present(payload.usage) is not None:
-            events.append(UsageTold(usage_of(payload.usage)))
         tier = "" if payload.service_tier is None else payload.service_tier.type
+        if present(payload.usage) is not None:
+            events.append(UsageTold(usage_of(payload.usage, tier)))
         events += [Finished(self._finish, tier), Ended()]
 
     def _in(self, kind: type[Message] | type[Reasoning], block: int, events: list[Event]) -> int:

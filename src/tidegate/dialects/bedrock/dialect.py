@@ -19,7 +19,7 @@ from tidegate.dialects.bedrock.chat import BedrockChat
 from tidegate.dialects.bedrock.errors import encode_error, error_name, read_error
 from tidegate.dialects.bedrock.frames import NativeReader
 from tidegate.dialects.bedrock.thoughts import without_sealed
-from tidegate.dialects.bedrock.usage import usage_of
+from tidegate.dialects.bedrock.usage import tier_told, usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import AccessKey, Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import MAX_COUNT, bad_field, read_fields
@@ -127,7 +127,7 @@ class Bedrock:
         if operation == "token_count":
             return Answer(fields, Usage(source="reported"))
         usage = fields.get("usage")
-        return Answer(fields, Usage() if usage is None else usage_of(usage))
+        return Answer(fields, Usage() if usage is None else usage_of(usage, tier_told(fields.get("serviceTier"))))
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         return _encode(answer.fields)

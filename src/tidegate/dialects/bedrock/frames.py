@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.dialects.bedrock.errors import encode_exception, read_exception
-from tidegate.dialects.bedrock.usage import usage_of
+from tidegate.dialects.bedrock.usage import Tier, usage_of
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
 from tidegate.wire.eventstream import Frame, decode_frame, encode_frame
@@ -21,6 +21,7 @@ _encode = msgspec.json.Encoder().encode
 
 class _Metadata(Struct):
     usage: Raw = NULL
+    service_tier: Tier | None = msgspec.field(default=None, name="serviceTier")
 
 
 _decode_metadata = msgspec.json.Decoder(_Metadata).decode
@@ -73,4 +74,4 @@ class NativeReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the stream's metadata cannot be read: {error}") from error
         if present(told.usage) is not None:
-            self.usage = usage_of(told.usage)
+            self.usage = usage_of(told.usage, "" if told.service_tier is None else told.service_tier.type)

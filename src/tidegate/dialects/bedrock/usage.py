@@ -4,6 +4,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.usage import Usage
+from tidegate.dialects.service_tiers import tier_name
+
+
+class Tier(Struct):
+    """A service tier, as answers name theirs beside the usage."""
+
+    type: str = ""
 
 
 class _CacheDetail(Struct, rename="camel"):
@@ -20,11 +27,12 @@ class _UsageObject(Struct, rename="camel"):
     cache_details: list[_CacheDetail] | None = None
 
 
+_decode_tier = msgspec.json.Decoder(Tier | None).decode
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
 
 
-def usage_of(raw: Raw | bytes) -> Usage:
-    """Disjoint buckets. A count that is missing makes the whole unknown, never 0.
+def usage_of(raw: Raw | bytes, tier: str = "") -> Usage:
+    """Disjoint buckets. A count that is missing makes the whole unknown, never 0. `tier`: as named beside the usage.
 
     Most models count cached tokens apart from `inputTokens`, as Anthropic does, and some within it. The total tells:
     where it is more than input and output together, the cached tokens are apart.
@@ -47,7 +55,16 @@ def usage_of(raw: Raw | bytes) -> Usage:
         output=told.output_tokens,
         source="reported",
         raw=bytes(raw),
+        tier=tier_name(tier),
     )
+
+
+def tier_told(raw: Raw | None) -> str:
+    """Of a whole answer's `serviceTier`."""
+    try:
+        return "" if raw is None else (_decode_tier(raw) or Tier()).type
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "unknown"
 
 
 def usage_object(usage: Usage) -> dict[str, object]:
@@ -56,7 +73,7 @@ def usage_object(usage: Usage) -> dict[str, object]:
         "inputTokens": usage.input + usage.input_audio + usage.input_image,
         "outputTokens": usage.output_total,
         "totalTokens": usage.total,
-        "cacheReadInputTokens": usage.cache_read,
+        "cacheReadInputTokens": usage.cached,
         "cacheWriteInputTokens": usage.cache_write_5m + usage.cache_write_1h,
     }
     details = [

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 
 
 class _Tokens(Struct):
@@ -42,21 +42,22 @@ def usage_of(raw: Raw | bytes) -> Usage:
 
 
 def rerank_usage_of(raw: Raw | bytes) -> Usage:
-    """One search unit is one request, and priced as one. What a call of several costs is unknown, never less."""
+    """A reranker is charged by search units. Unknown without them, never 0."""
     try:
         units = _decode(raw).billed_units
     except (msgspec.DecodeError, RecursionError):
         units = None
-    known = units is not None and units.search_units == 1
-    return Usage(source="reported" if known else "unknown", raw=bytes(raw))
+    if units is None or units.search_units is None:
+        return Usage(raw=bytes(raw))
+    return Usage(units=Units(searches=_whole(units.search_units)), source="reported", raw=bytes(raw))
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
     """To a client: nothing is known of tokens that are not billed."""
     counts = {"input_tokens": usage.input_total, "output_tokens": usage.output_total}
     told: dict[str, Any] = {"billed_units": counts, "tokens": counts}
-    if usage.cache_read:
-        told["cached_tokens"] = usage.cache_read
+    if usage.cached:
+        told["cached_tokens"] = usage.cached
     return told
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.usage import Usage
+from tidegate.dialects.service_tiers import tier_name
 
 
 class _Modality(Struct, rename="camel"):
@@ -44,6 +45,8 @@ def usage_of(raw: Raw | bytes) -> Usage:
     if told.prompt_token_count is None:
         return Usage(raw=bytes(raw))
     cached = told.cached_content_token_count or 0
+    cached_audio = min(cached, _of(told.cache_tokens_details, "AUDIO"))
+    cached_image = min(cached - cached_audio, _of(told.cache_tokens_details, "IMAGE"))
     audio_in = _fresh(told, "AUDIO")
     image_in = _fresh(told, "IMAGE")
     audio_out = _of(told.candidates_tokens_details, "AUDIO")
@@ -51,7 +54,7 @@ def usage_of(raw: Raw | bytes) -> Usage:
     read = told.prompt_token_count + (told.tool_use_prompt_token_count or 0)
     return Usage(
         input=max(0, read - cached - audio_in - image_in),
-        cache_read=cached,
+        cache_read=max(0, cached - cached_audio - cached_image),
         input_audio=audio_in,
         input_image=image_in,
         output=max(0, (told.candidates_token_count or 0) - audio_out - image_out),
@@ -60,6 +63,9 @@ def usage_of(raw: Raw | bytes) -> Usage:
         output_image=image_out,
         source="reported",
         raw=bytes(raw),
+        cache_read_audio=cached_audio,
+        cache_read_image=cached_image,
+        tier=tier_name(_TIERS.get(told.traffic_type or "")),
     )
 
 
@@ -80,8 +86,8 @@ def usage_metadata(usage: Usage, tier: str) -> dict[str, Any]:
     }
     if usage.reasoning:
         told["thoughtsTokenCount"] = usage.reasoning
-    if usage.cache_read:
-        told["cachedContentTokenCount"] = usage.cache_read
+    if usage.cached:
+        told["cachedContentTokenCount"] = usage.cached
     if usage.input_audio or usage.input_image:
         text = usage.input_total - usage.input_audio - usage.input_image
         told["promptTokensDetails"] = _details(TEXT=text, AUDIO=usage.input_audio, IMAGE=usage.input_image)

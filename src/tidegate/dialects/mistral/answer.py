@@ -108,8 +108,8 @@ def usage_object(usage: Usage, tier: str) -> Json:
             "completion_tokens": usage.output_total,
             "total_tokens": usage.total,
         }
-        if usage.cache_read:
-            told["prompt_tokens_details"] = {"cached_tokens": usage.cache_read}
+        if usage.cached:
+            told["prompt_tokens_details"] = {"cached_tokens": usage.cached}
     if tier:
         told["service_tier"] = tier
     return told

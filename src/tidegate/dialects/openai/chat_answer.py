@@ -26,6 +26,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.dialect import UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
 from tidegate.dialects.openai.usage import usage_of
+from tidegate.dialects.service_tiers import in_tier
 
 Json = dict[str, Any]
 
@@ -123,7 +124,7 @@ def decode_answer(body: bytes) -> Answer:
     choice = told.choices[0]
     items = _items(choice.message)
     finish = finish_of(choice.finish_reason or "stop", called=any(isinstance(item, ToolCall) for item in items))
-    usage = Usage() if present(told.usage) is None else usage_of(told.usage)
+    usage = Usage() if present(told.usage) is None else in_tier(usage_of(told.usage), told.service_tier)
     return Answer(told.id or "", items, finish, usage, told.service_tier or "")
 
 
@@ -203,7 +204,7 @@ def usage_object(usage: Usage) -> Json:
         "completion_tokens": usage.output_total,
         "total_tokens": usage.total,
         "prompt_tokens_details": {
-            "cached_tokens": usage.cache_read,
+            "cached_tokens": usage.cached,
             "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
             "audio_tokens": usage.input_audio,
         },

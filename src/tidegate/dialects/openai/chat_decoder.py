@@ -34,6 +34,7 @@ from tidegate.dialects.fields import NULL, present
 from tidegate.dialects.openai.chat_answer import Call, Said, citation_of, finish_of
 from tidegate.dialects.openai.errors import read_error
 from tidegate.dialects.openai.usage import usage_of
+from tidegate.dialects.service_tiers import in_tier
 from tidegate.wire.sse import sse_data
 
 _DONE: Final = b"[DONE]"
@@ -96,7 +97,7 @@ class ChunkDecoder:
             if choice.index == 0:
                 self._choice(choice, events, chunk.service_tier or "")
         if present(chunk.usage) is not None:
-            events.append(UsageTold(usage_of(chunk.usage)))
+            events.append(UsageTold(in_tier(usage_of(chunk.usage), chunk.service_tier)))
         return events
 
     def parse(self, data: bytes) -> Chunk:

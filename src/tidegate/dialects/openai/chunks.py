@@ -10,6 +10,7 @@ from tidegate.core.usage import Usage
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.openai.usage import usage_of
+from tidegate.dialects.service_tiers import tiered
 
 _DONE: Final = b"[DONE]"
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +38,7 @@ class _Chunk(Struct):
     choices: list[_Choice] | None = None
     usage: Raw = _ABSENT
     error: Raw = _ABSENT
+    service_tier: Raw = _ABSENT
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -86,7 +88,7 @@ class ChunkReader:
             return StreamEvent(event, fault=read_error(data))
         reported = bytes(chunk.usage) != b"null"
         if reported:
-            self.usage = usage_of(chunk.usage)
+            self.usage = tiered(usage_of(chunk.usage), chunk.service_tier)
         if reported and not chunk.choices and self._withhold:
             return StreamEvent(b"")
         self._unfinished -= sum(choice.finish_reason is not None for choice in chunk.choices or ())

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field, read_count, unsupported_field
@@ -47,6 +47,7 @@ class _Reference(Struct):
     file_id: str | None = None
 
 
+_decode_list = msgspec.json.Decoder(list[Raw] | None).decode
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
 _decode_references = msgspec.json.Decoder(list[_Reference]).decode
 
@@ -100,38 +101,48 @@ def read_picture(dialect: str, operation: Operation, body: bytes, tells: PathTel
         worst_input_tokens=asked * (said + sum(min(size, _MOST_IMAGE_TOKENS) for size in sizes)),
         max_output_tokens=None,
         requests=asked,
+        units=Units(images=asked),
         parts=form,
         media=form.content_type,
         affinity=_beginning(body, begins),
     )
 
 
-def depiction_usage(fields: dict[str, Raw]) -> Usage:
-    """Of a whole answer. Older models report nothing: unknown, never 0.
+def depiction_usage(fields: dict[str, Raw], images: int | None = None) -> Usage:
+    """Of a whole answer, or of an event with so many `images`. Older models report nothing but the images: what their
+    tokens cost is unknown, never 0.
 
     Its totals include image and cached tokens. Output that is not said to be text is images.
     """
-    raw = fields.get("usage")
-    if raw is None:
-        return Usage()
+    units = Units(images=_made(fields) if images is None else images)
+    raw = fields.get("usage", Raw(b"null"))
     try:
         told = _decode_usage(raw)
     except (msgspec.DecodeError, RecursionError):
-        return Usage(raw=bytes(raw))
+        return Usage(raw=bytes(raw), units=units, source="reported") if units.images else Usage(raw=bytes(raw))
     if bytes(fields.get("svg_usage", b"null")) != b"null":
         return Usage(raw=bytes(raw))  # a second model was used as well: the price of this one says too little
     incoming = told.input_tokens_details or _InputDetails()
     text = max(0, (told.output_tokens_details or _OutputDetails()).text_tokens or 0)
-    cached, images = max(0, incoming.cached_tokens or 0), max(0, incoming.image_tokens or 0)
+    cached, seen = max(0, incoming.cached_tokens or 0), max(0, incoming.image_tokens or 0)
     return Usage(
-        input=max(0, told.input_tokens - cached - images),
+        input=max(0, told.input_tokens - cached - seen),
         cache_read=cached,
-        input_image=images,
+        input_image=seen,
         output=max(0, min(text, told.output_tokens)),
         output_image=max(0, told.output_tokens - text),
         source="reported",
         raw=bytes(raw),
+        units=units,
     )
+
+
+def _made(fields: dict[str, Raw]) -> int:
+    """How many were made."""
+    try:
+        return len(_decode_list(fields.get("data", Raw(b"[]"))) or ())
+    except (msgspec.DecodeError, RecursionError):
+        return 0
 
 
 def _second_model() -> UnreadableRequest:

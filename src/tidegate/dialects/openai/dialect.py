@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.problem import Problem
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
@@ -35,8 +35,9 @@ from tidegate.dialects.openai.embedding import OpenAIEmbedding
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.openai.forms import renamed
 from tidegate.dialects.openai.media_events import MediaReader
-from tidegate.dialects.openai.recording import read_recording, recording_usage, speech_by_events
+from tidegate.dialects.openai.recording import read_recording, recording_usage, speech_by_events, spoken
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
+from tidegate.dialects.service_tiers import tiered
 from tidegate.wire.sse import SseSplitter
 
 PATHS: Final[Mapping[Operation, str]] = {
@@ -116,12 +117,14 @@ class OpenAI:
         stream = operation in _STREAMED and read_boolean(fields, "stream")
         size = len(body)
         distant = _distant_tokens(fields[required]) if operation in ("chat", "moderation") else 0
-        requests = 1
+        requests, units = 1, None
         if operation in _IMAGES:
             requests = images_asked(fields)
+            units = Units(images=requests)
             distant = 0 if operation == "image" else referred_tokens(fields) * requests
         elif operation == "speech":
             stream = speech_by_events(fields)
+            units = spoken(fields)
         return View(
             dialect=self.name,
             operation=operation,
@@ -133,6 +136,7 @@ class OpenAI:
             worst_input_tokens=size * requests + distant,
             max_output_tokens=None if operation in UNMETERED else _max_output(operation, fields),
             requests=requests,
+            units=units,
             choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
             media=JSON_MEDIA if operation == "image_edit" else b"",
             usage_asked=stream and _usage_asked(fields),
@@ -178,9 +182,10 @@ class OpenAI:
         if operation in _IMAGES:
             return Answer(fields, depiction_usage(fields))
         if operation in FORMS:
-            return Answer(fields, recording_usage(usage))
+            return Answer(fields, recording_usage(fields))
         if usage is not None:
-            return Answer(fields, rerank_usage_of(usage) if operation == "rerank" else usage_of(usage))
+            used = rerank_usage_of(usage) if operation == "rerank" else usage_of(usage)
+            return Answer(fields, tiered(used, fields.get("service_tier")))
         # Moderations are free of charge and report no usage.
         return Answer(fields, Usage(source="reported") if operation == "moderation" else Usage())
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from tidegate.core.problem import Problem
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import Operation, View
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL
@@ -42,15 +42,24 @@ class _MediaEvent(Struct):
 _decode_event = msgspec.json.Decoder(_MediaEvent).decode
 
 
-def _transcript_usage(told: _MediaEvent) -> Usage:
-    usage = recording_usage(told.usage)
+def _picture_usage(told: _MediaEvent, view: View) -> Usage:
+    return depiction_usage({"usage": told.usage, "svg_usage": told.svg_usage}, images=int(told.type in _LAST))
+
+
+def _speech_usage(told: _MediaEvent, view: View) -> Usage:
+    """What was asked to be said is known in any case."""
+    return replace(speech_usage(told.usage), units=view.units, source="reported")
+
+
+def _transcript_usage(told: _MediaEvent, view: View) -> Usage:
+    usage = recording_usage({"usage": told.usage})
     return usage_of(told.usage) if usage.source == "unknown" else usage
 
 
-_FOLDS: Final[Mapping[Operation, Callable[[_MediaEvent], Usage]]] = {
-    "image": lambda told: depiction_usage({"usage": told.usage, "svg_usage": told.svg_usage}),
-    "image_edit": lambda told: depiction_usage({"usage": told.usage, "svg_usage": told.svg_usage}),
-    "speech": lambda told: speech_usage(told.usage),
+_FOLDS: Final[Mapping[Operation, Callable[[_MediaEvent, View], Usage]]] = {
+    "image": _picture_usage,
+    "image_edit": _picture_usage,
+    "speech": _speech_usage,
     "transcription": _transcript_usage,
 }
 
@@ -61,7 +70,7 @@ class MediaReader:
     def __init__(self, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
-        self._model = view.model
+        self._view = view
         self._fold = _FOLDS[view.operation]
         self._due = view.requests
         self._ended = 0
@@ -79,13 +88,14 @@ class MediaReader:
             raise UnreadableAnswer(f"an event of the stream is not what the dialect promises: {error}") from error
         if told.type == "error" or bytes(told.error) != b"null":
             return StreamEvent(event, fault=read_error(data))
-        if bytes(told.usage) != b"null":
-            used = self._fold(told)
+        last = told.type in _LAST
+        if last or bytes(told.usage) != b"null":
+            used = self._fold(told, self._view)
             self.usage = used if self.usage is None else _sum(self.usage, used)
         if told.model is not None:
             event = self._renamed(event, data)
         self.content_events += 1
-        self._ended += told.type in _LAST
+        self._ended += last
         return StreamEvent(event, content=True, done=self._ended >= self._due)
 
     def end_marker(self) -> bytes | None:
@@ -97,15 +107,19 @@ class MediaReader:
 
     def _renamed(self, event: bytes, data: bytes) -> bytes:
         fields = _decode_object(data)
-        fields["model"] = Raw(_encode(self._model))
+        fields["model"] = Raw(_encode(self._view.model))
         return event.replace(data, _encode(fields), 1) if data in event else b"data: " + _encode(fields) + b"\n\n"
 
 
 def _sum(one: Usage, other: Usage) -> Usage:
-    """Of two images of one call. What one of them does not tell makes the whole unknown."""
+    """Of two images of one call. Tokens that one of them does not tell are not told of the whole."""
     raw = b"[" + one.raw.removeprefix(b"[").removesuffix(b"]") + b"," + other.raw + b"]"
     if "unknown" in (one.source, other.source):
         return Usage(raw=raw)
+    images = sum(used.units.images for used in (one, other) if used.units is not None)
+    units = Units(images=images) if images else None
+    if not (one.total and other.total):
+        return Usage(units=units, source="reported", raw=raw)
     first, second = asdict(one), asdict(other)
     counts = {name: first[name] + second[name] for name in first if isinstance(first[name], int)}
-    return Usage(**counts, source="reported", raw=raw)
+    return Usage(**counts, units=units, source="reported", raw=raw)

@@ -9,13 +9,16 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.usage import Usage
+from tidegate.core.usage import Units, Usage
 from tidegate.core.view import Operation, PathTells, View
-from tidegate.dialects.fields import bad_field, unsupported_field
+from tidegate.dialects.fields import bad_field, read_string, unsupported_field
 from tidegate.dialects.openai.forms import flag, model_asked, read_parts, single
 
 _LONGEST: Final = 32_768
 """Tokens of the longest recording that vendors take (25 minutes, at about ten tokens a second), twice over."""
+_LEAST_BYTES_PER_SECOND: Final = 750
+"""Of the most frugal speech codec at its lowest rate (six kilobits)."""
+_LONGEST_SECONDS: Final = 1e9
 _AFFINITY_BYTES: Final = 1_024
 
 
@@ -24,9 +27,10 @@ class _InputDetails(Struct):
 
 
 class _UsageObject(Struct):
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     input_token_details: _InputDetails | None = None
+    seconds: float | None = None
 
 
 _decode_usage = msgspec.json.Decoder(_UsageObject).decode
@@ -42,6 +46,11 @@ def speech_by_events(fields: dict[str, Raw]) -> bool:
     if form not in (None, "audio", "sse"):
         raise bad_field("`stream_format` must be `audio` or `sse`.", "stream_format")
     return form == "sse"
+
+
+def spoken(fields: dict[str, Raw]) -> Units:
+    """How much is to be said. Raises UnreadableRequest."""
+    return Units(characters=len(read_string(fields, "input")))
 
 
 def read_recording(dialect: str, operation: Operation, body: bytes, tells: PathTells) -> View:
@@ -68,20 +77,27 @@ def read_recording(dialect: str, operation: Operation, body: bytes, tells: PathT
         # No recording has more tokens than bytes; a long one has six kilobits to a second or more.
         worst_input_tokens=said + min(size, _LONGEST + (size >> 6)),
         max_output_tokens=None,
+        units=Units(audio_ms=size * 1000 // _LEAST_BYTES_PER_SECOND),
         parts=form,
         media=form.content_type,
         affinity=body[file.start : file.start + _AFFINITY_BYTES],
     )
 
 
-def recording_usage(raw: Raw | None) -> Usage:
-    """Of a JSON answer. What is told in seconds is unknown in tokens; input that is not said to be text is audio."""
-    if raw is None:
-        return Usage()
+def recording_usage(fields: dict[str, Raw]) -> Usage:
+    """Of a JSON answer: in tokens, or in seconds of sound. Servers that tell no usage may tell the recording's duration.
+    Input that is not said to be text is audio.
+    """
+    raw = fields.get("usage")
+    if raw is None or bytes(raw) == b"null":
+        return _heard(fields.get("duration"))
     try:
         told = _decode_usage(raw)
     except (msgspec.DecodeError, RecursionError):
         return Usage(raw=bytes(raw))
+    if told.input_tokens is None or told.output_tokens is None:
+        units = None if told.seconds is None else sound(told.seconds)
+        return Usage(raw=bytes(raw)) if units is None else Usage(units=units, source="reported", raw=bytes(raw))
     text = max(0, (told.input_token_details or _InputDetails()).text_tokens or 0)
     return Usage(
         input=max(0, min(text, told.input_tokens)),
@@ -92,11 +108,27 @@ def recording_usage(raw: Raw | None) -> Usage:
     )
 
 
+def sound(seconds: float) -> Units | None:
+    """None where no recording lasts so long."""
+    return Units(audio_ms=round(seconds * 1000)) if 0 <= seconds <= _LONGEST_SECONDS else None
+
+
+def _heard(duration: Raw | None) -> Usage:
+    """`duration` is a number, or one in a string."""
+    try:
+        units = None if duration is None else sound(msgspec.json.decode(duration, type=float, strict=False))
+    except msgspec.DecodeError:
+        units = None
+    return Usage() if units is None else Usage(units=units, source="reported")
+
+
 def speech_usage(raw: Raw) -> Usage:
     """Of a stream's last event: text in, audio out."""
     try:
         told = _decode_usage(raw)
     except (msgspec.DecodeError, RecursionError):
+        return Usage(raw=bytes(raw))
+    if told.input_tokens is None or told.output_tokens is None:
         return Usage(raw=bytes(raw))
     return Usage(
         input=max(0, told.input_tokens), output_audio=max(0, told.output_tokens), source="reported", raw=bytes(raw)

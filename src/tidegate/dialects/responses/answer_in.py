@@ -25,6 +25,7 @@ from tidegate.dialects.dialect import UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
 from tidegate.dialects.responses.seal import FAMILY
 from tidegate.dialects.responses.usage import usage_of
+from tidegate.dialects.service_tiers import in_tier
 
 
 class Annotation(Struct):
@@ -109,7 +110,10 @@ def read_item(raw: Raw) -> OutputItemTold:
 
 
 def usage_told(told: ResponseTold) -> Usage | None:
-    return None if present(told.usage) is None else usage_of(told.usage)
+    """With its service tier."""
+    if present(told.usage) is None:
+        return None
+    return in_tier(usage_of(told.usage), told.service_tier)
 
 
 def finish_of(told: ResponseTold, *, called: bool) -> Finish:

@@ -18,6 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import (
+    NULL,
     bad_field,
     present,
     read_boolean,
@@ -32,7 +33,9 @@ from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
 from tidegate.dialects.responses.references import left_by_answer, references
 from tidegate.dialects.responses.seal import without_sealed
+from tidegate.dialects.responses.tool_usage import with_tools
 from tidegate.dialects.responses.usage import usage_of
+from tidegate.dialects.service_tiers import tiered
 from tidegate.wire.sse import SseSplitter
 
 PATH: Final = "/responses"
@@ -116,7 +119,10 @@ class Responses:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
         usage = fields.get("usage")
-        return Answer(fields, Usage() if usage is None or present(usage) is None else usage_of(usage))
+        if usage is None or present(usage) is None:
+            return Answer(fields, Usage())
+        told = with_tools(usage_of(usage), fields.get("output", NULL), fields.get("tool_usage", NULL))
+        return Answer(fields, tiered(told, fields.get("service_tier")))
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         if "model" in answer.fields:

@@ -17,7 +17,9 @@ from tidegate.dialects.fields import NULL, present
 from tidegate.dialects.responses.conversation import may_be_kept
 from tidegate.dialects.responses.faults import ErrorEvent, error_event, fault_of
 from tidegate.dialects.responses.references import left_by_item
+from tidegate.dialects.responses.tool_usage import with_tools
 from tidegate.dialects.responses.usage import usage_of
+from tidegate.dialects.service_tiers import tiered
 from tidegate.wire.sse import sse_data, sse_event
 
 TERMINAL: Final = frozenset(("response.completed", "response.incomplete", "response.failed"))
@@ -46,6 +48,9 @@ class _Event(Struct):
 
 class _Response(Struct):
     usage: Raw = NULL
+    output: Raw = NULL
+    tool_usage: Raw = NULL
+    service_tier: Raw = NULL
     error: ErrorEvent | None = None
 
 
@@ -98,7 +103,8 @@ class EventReader:
     def _ended(self, event: bytes, told: _Event) -> StreamEvent:
         response = _decode_response(told.response)
         if present(response.usage) is not None:
-            self.usage = usage_of(response.usage)
+            used = with_tools(usage_of(response.usage), response.output, response.tool_usage)
+            self.usage = tiered(used, response.service_tier)
         if told.type == "response.failed":
             error = response.error or ErrorEvent()
             return StreamEvent(event, fault=Fault(error.type or "", str(error.code or ""), error.message or ""))

@@ -56,7 +56,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": usage.input_total,
         "input_tokens_details": {
-            "cached_tokens": usage.cache_read,
+            "cached_tokens": usage.cached,
             "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
         },
         "output_tokens": usage.output_total,
