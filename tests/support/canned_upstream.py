@@ -18,6 +18,7 @@ class Canned:
     status: int = 200
     cut: bool = False
     """The connection ends behind the last piece, and the body does not."""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -27,7 +28,7 @@ class CannedUpstream:
     url: str = ""
     answers: dict[str, list[Canned]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
-    """Path, headers, and the body: JSON as it reads, else bytes."""
+    """Path, headers (`:method` too), and the body: JSON as it reads, else bytes."""
 
     def will(self, path: str, *answers: Canned) -> None:
         """The answers to the next calls of `path`, in order; the last one stays."""
@@ -44,12 +45,17 @@ def canned_upstream() -> Iterator[CannedUpstream]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = json.loads(body) if headers["content-type"] == "application/json" else body
+            headers = {name.lower(): value for name, value in self.headers.items()} | {":method": self.command}
+            asked = json.loads(body) if headers.get("content-type") == "application/json" and body else body
             upstream.asked.append((self.path, headers, asked))
             answers = upstream.answers[self.path]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.status == 204:
+                self.end_headers()
+                return
             self.send_header("content-type", answer.media)
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
@@ -59,6 +65,8 @@ def canned_upstream() -> Iterator[CannedUpstream]:
             self.close_connection = answer.cut
             if not answer.cut:
                 self.wfile.write(b"0\r\n\r\n")
+
+        do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

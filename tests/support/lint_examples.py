@@ -192,6 +192,10 @@ EXAMPLES: dict[str, Example] = {
         (('models: [large, "s*", vectors]', 'models: [large, "z*", vectors]'),),
         (('models: [large, "s*", vectors]', 'models: ["?arge", "s*", vectors]'),),
     ),
+    "passthrough-matches-nothing": Example(
+        (('  models: ["*"]\n', '  models: ["*"]\n  passthrough: ["w?"]\n'),),
+        (('  models: ["*"]\n', '  models: ["*"]\n  passthrough: ["w*"]\n'),),
+    ),
     "consumer-may-call-nothing": Example((('models: [large, "s*", vectors]', "models: []"),), ()),
     "model-nobody-may-call": Example(
         (('models: [large, "s*", vectors]', "models: [large]"),),

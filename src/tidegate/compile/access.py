@@ -17,6 +17,8 @@ class Access(Struct, frozen=True, kw_only=True):
     """Names of all Models."""
     callable_by: dict[str, frozenset[str]]
     """Consumer → the Models that it may call; of an unknown team: as its own list says."""
+    passthrough_of: dict[str, frozenset[str]]
+    """Consumer → the Providers of which it may call any path."""
     consumers_in: dict[str, dict[str, Consumer]]
     """Policy → the consumers in its scope, by name."""
     models_in: dict[str, frozenset[str]]
@@ -26,10 +28,12 @@ class Access(Struct, frozen=True, kw_only=True):
 def resolve_access(resources: Resources) -> Access:
     teams = {team.metadata.name: team for team in resources.teams}
     models = frozenset(model.metadata.name for model in resources.models)
+    providers = frozenset(provider.metadata.name for provider in resources.providers)
     return Access(
         teams=teams,
         models=models,
         callable_by={one.metadata.name: _callable(one, teams, models) for one in resources.consumers},
+        passthrough_of={one.metadata.name: _passthrough(one, teams, providers) for one in resources.consumers},
         consumers_in={one.metadata.name: _in_scope(one, resources) for one in resources.policies},
         models_in={one.metadata.name: selected(one.spec.scope.models, models) for one in resources.policies},
     )
@@ -39,6 +43,12 @@ def _callable(consumer: Consumer, teams: dict[str, Team], models: frozenset[str]
     team = teams.get(consumer.spec.team)
     of_team = models if team is None else selected(team.spec.models, models)
     return selected(consumer.spec.models, of_team)
+
+
+def _passthrough(consumer: Consumer, teams: dict[str, Team], providers: frozenset[str]) -> frozenset[str]:
+    team = teams.get(consumer.spec.team)
+    of_team = frozenset[str]() if team is None else selected(team.spec.passthrough, providers)
+    return selected(consumer.spec.passthrough, of_team)
 
 
 def _in_scope(policy: AIAPIGatewayPolicy, resources: Resources) -> dict[str, Consumer]:

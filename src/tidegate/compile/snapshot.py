@@ -170,6 +170,7 @@ def _consumer(consumer: Consumer, resources: Resources, access: Access) -> Consu
         name=name,
         team=team.metadata.name,
         models=access.callable_by[name],
+        passthrough=access.passthrough_of[name],
         buckets=(
             *limit_buckets(own, consumer.spec.limits),
             *policy_buckets(name, policies),

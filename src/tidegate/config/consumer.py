@@ -28,6 +28,8 @@ class ConsumerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The Team's name."""
     models: tuple[str, ...] | None = None
     """Models that it may use, `*` and `?` allowed; absent: all that the team may use."""
+    passthrough: tuple[str, ...] | None = None
+    """Providers of which it may call any path below `/passthrough/{provider}/`, past all models; absent: as the team."""
     keys: tuple[Key, ...] = ()
     """Keys that it may present."""
     limits: Limits = Limits()

@@ -12,6 +12,8 @@ from tidegate.config.scalars import OneOrMany
 class TeamSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     models: tuple[str, ...] | None = None
     """Models that its consumers may use, `*` and `?` allowed; absent: all."""
+    passthrough: tuple[str, ...] = ()
+    """Providers of which its consumers may call any path, below `/passthrough/{provider}/`; absent: none."""
     limits: Limits = Limits()
     """Shared by all its consumers."""
     budget: Annotated[tuple[Budget, ...], OneOrMany()] = ()

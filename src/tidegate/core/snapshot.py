@@ -138,6 +138,8 @@ class ConsumerSpec(Struct, frozen=True, kw_only=True):
     team: str
     models: frozenset[str]
     """Public model names it may call: globs are resolved at compile time."""
+    passthrough: frozenset[str] = frozenset()
+    """Providers of which it may call any path."""
     buckets: tuple[Bucket, ...]
     """Every limit and budget that any call of it claims from, in a fixed order."""
     model_buckets: tuple[tuple[str, tuple[Bucket, ...]], ...] = ()

@@ -22,6 +22,7 @@ Operation = Literal[
     "speech",
     "transcription",
     "translation",
+    "passthrough",
 ]
 
 FREE: frozenset[Operation] = frozenset(("description", "token_count"))
@@ -30,7 +31,7 @@ UNMETERED: frozenset[Operation] = frozenset(
     ("image", "image_edit", "image_variation", "speech", "transcription", "translation")
 )
 """Their answers need not say what was used, and no field of their requests bounds the output."""
-OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translation"))
+OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translation", "passthrough"))
 """Their answers are of whatever content type the upstream says."""
 FORMS: frozenset[Operation] = frozenset(("image_edit", "image_variation", "transcription", "translation"))
 """Their requests are forms of several parts, or may be: their content type says how to read them (`PathTells.media`)."""

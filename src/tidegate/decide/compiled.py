@@ -1,10 +1,19 @@
 """A Snapshot made ready for look-ups: built once per snapshot, so that a call does dictionary look-ups only."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from tidegate.core.claims import Bucket, ClaimKind
-from tidegate.core.snapshot import ConsumerSpec, EndpointRule, ModelSpec, ProviderSpec, Snapshot, TargetSpec
-from tidegate.core.usage import Price
+from tidegate.core.snapshot import (
+    ConsumerSpec,
+    EndpointRule,
+    ModelSpec,
+    ProviderSpec,
+    RoutingSpec,
+    Snapshot,
+    TargetSpec,
+)
+from tidegate.core.usage import Price, Rates
 from tidegate.decide.cost import dearest_input, dearest_output
 from tidegate.dialects.dialect import UpstreamModel
 
@@ -27,7 +36,7 @@ class CompiledTarget:
         self.provider = provider
         self.upstream = UpstreamModel(spec.model, provider.quirks, model.max_output_tokens)
         self.key = (model.name, spec.name)
-        self.label = f"{spec.provider}/{spec.model}"
+        self.label = f"{spec.provider}/{spec.model}" if spec.model else spec.provider
 
     def has(self, provider: str, credential: str) -> bool:
         return self.provider.name == provider and any(one.id == credential for one in self.provider.credentials)
@@ -94,6 +103,45 @@ def _widest(targets: Iterable[CompiledTarget]) -> int:
     return max((one.spec.context_window or _WIDEST_CONTEXT for one in targets), default=0)
 
 
+_NOTHING: Final = Price(rates=Rates(input=0, output=0), version="free")
+
+
+class Account:
+    """A provider whose every path may be called, past all Models. Its routes have one target and are tried once."""
+
+    __slots__ = ("_reading", "_routes", "_unpriced", "provider")
+
+    def __init__(self, provider: ProviderSpec, models: Iterable[ModelSpec]) -> None:
+        """What a call costs is known where it names an upstream model that is a target of `models`."""
+        self.provider = provider
+        targets = [one for model in models for one in model.targets if one.provider == provider.name]
+        self._routes = {one.model: _account_route(provider, one.model, one.price) for one in targets}
+        self._unpriced = _account_route(provider, "", None)
+        self._reading = _account_route(provider, "", _NOTHING)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The TargetKey of all its routes."""
+        return self._unpriced.targets[0].key
+
+    def route(self, upstream_model: str, *, reads: bool) -> CompiledRoute:
+        """`reads`: the call only asks for what is there, which no provider charges for."""
+        return self._reading if reads else self._routes.get(upstream_model, self._unpriced)
+
+
+def _account_route(provider: ProviderSpec, upstream_model: str, price: Price | None) -> CompiledRoute:
+    target = TargetSpec(name=provider.name, provider=provider.name, model=upstream_model, price=price)
+    spec = ModelSpec(
+        name=f"passthrough/{provider.name}",
+        task="passthrough",
+        targets=(target,),
+        routing=RoutingSpec(attempts=1, retry_on=frozenset({"connect"})),
+    )
+    route = CompiledRoute(spec, {provider.name: provider})
+    route.link({})
+    return route
+
+
 class CompiledConsumer:
     """A consumer with its buckets; equal buckets are one object everywhere."""
 
@@ -105,6 +153,7 @@ class CompiledConsumer:
         "log",
         "models",
         "name",
+        "passthrough",
         "region",
         "tags",
         "team",
@@ -114,6 +163,7 @@ class CompiledConsumer:
         self.name = spec.name
         self.team = spec.team
         self.models = spec.models
+        self.passthrough = spec.passthrough
         self.buckets = _interned(spec.buckets, intern)
         self.buckets_of = {"": _with_kinds(self.buckets)}
         """What a call of a model claims from; "" is any model without buckets of its own."""
@@ -129,7 +179,7 @@ class CompiledConsumer:
 class Compiled:
     """Everything of a Snapshot by the names that calls use."""
 
-    __slots__ = ("_by_digest", "alone", "bucket_keys", "buckets", "routes", "target_keys")
+    __slots__ = ("_by_digest", "accounts", "alone", "bucket_keys", "buckets", "routes", "target_keys")
 
     def __init__(self, snapshot: Snapshot) -> None:
         providers = {one.name: one for one in snapshot.providers}
@@ -143,8 +193,14 @@ class Compiled:
         self._by_digest = {digest: consumers[index] for digest, index in snapshot.keys}
         self.buckets: tuple[Bucket, ...] = tuple(intern.values())
         self.bucket_keys: frozenset[str] = frozenset(intern)
+        reached = {name for one in consumers for name in one.passthrough}
+        self.accounts = {name: Account(providers[name], snapshot.models) for name in sorted(reached)}
+        """The providers that some consumer may call past all Models."""
         self.target_keys: frozenset[tuple[str, str]] = frozenset(
-            target.key for route in self.routes.values() for target in route.targets
+            (
+                *(target.key for route in self.routes.values() for target in route.targets),
+                *(account.key for account in self.accounts.values()),
+            )
         )
 
     @classmethod

@@ -248,8 +248,8 @@ class AccessKey(Struct, frozen=True):
 
 
 class Signer(Protocol):
-    def sign(self, target: bytes, body: bytes, now_ns: int) -> list[tuple[bytes, bytes]]:
-        """The headers that prove a POST of `body` to `target`, as it stands in the request line."""
+    def sign(self, method: bytes, target: bytes, body: bytes, now_ns: int) -> list[tuple[bytes, bytes]]:
+        """The headers that prove a request; `target` as it stands in the request line."""
         ...
 
 

@@ -44,6 +44,12 @@ _SURFACES: Final[Mapping[tuple[str, str], Dialect]] = {
 
 
 @cache
+def surfaces_of(provider: str) -> tuple[Dialect, ...]:
+    """All that a provider of this dialect may speak, its main one first."""
+    return (DIALECTS[provider], *(one for (of, _), one in _SURFACES.items() if of == provider))
+
+
+@cache
 def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) -> Dialect:
     """In which of its dialects a provider is called for a client and one of its models.
 

@@ -22,6 +22,8 @@ from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.kept_responses import PATH as KEPT_PATH
 from tidegate.gateway.kept_responses import ask_again
+from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
+from tidegate.gateway.passthrough import begin_passthrough
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.signed_access import ELSEWHERE, MISMATCH, is_signed
 from tidegate.wire.message import Request
@@ -71,25 +73,34 @@ class GatewayApp:
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
         endpoint = EXACT.get(request.path) or find_endpoint(request)
+        if endpoint is None and request.path.startswith(PASSTHROUGH):
+            caller = self._caller(exchange)
+            if caller is not None:
+                begin_passthrough(self._runtime, exchange, *caller)
+            return
         if endpoint is None or request.method != METHODS.get(endpoint.operation, b"POST"):
             self._other(exchange, endpoint)
             return
-        identified = self._identified(request, endpoint)
-        if isinstance(identified, Problem):
-            self._refuse(exchange, identified)
-            return
-        digest, consumer = identified
-        runtime = self._runtime
-        if runtime.metrics.in_flight >= runtime.snapshot.server.max_calls:
-            self._refuse(exchange, _TOO_BUSY)
-            return
-        if not runtime.spool.ready:
-            self._refuse(exchange, _no_records(runtime.spool.reason))
-            return
-        begin(runtime, exchange, endpoint, consumer, digest)
+        caller = self._caller(exchange, endpoint)
+        if caller is not None:
+            begin(self._runtime, exchange, endpoint, *caller)
 
     def wire_error(self, request: Request | None, status: int, code: str, message: str) -> tuple[bytes, bytes]:
         return self._rendered(request, Problem(status=status, code=code, message=message))
+
+    def _caller(self, exchange: Exchange, endpoint: Endpoint | None = None) -> tuple[CompiledConsumer, bytes] | None:
+        """Who calls, and by which key; None where a call cannot begin now, and then the client has been told."""
+        identified = self._identified(exchange.request, endpoint)
+        runtime = self._runtime
+        if isinstance(identified, Problem):
+            self._refuse(exchange, identified)
+        elif runtime.metrics.in_flight >= runtime.snapshot.server.max_calls:
+            self._refuse(exchange, _TOO_BUSY)
+        elif not runtime.spool.ready:
+            self._refuse(exchange, _no_records(runtime.spool.reason))
+        else:
+            return identified[1], identified[0]
+        return None
 
     def _identified(
         self, request: Request, endpoint: Endpoint | None = None, *, whole: bool = True
@@ -117,7 +128,7 @@ class GatewayApp:
 
     def _refused_by_head(self, request: Request) -> Problem | None:
         endpoint = find_endpoint(request)
-        if endpoint is None:
+        if endpoint is None and not request.path.startswith(PASSTHROUGH):
             return _unknown_path(request)
         identified = self._identified(request, endpoint, whole=False)
         return identified if isinstance(identified, Problem) else None

@@ -17,7 +17,7 @@ from tidegate.core.view import OPAQUE, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers
-from tidegate.gateway.headers import header_value
+from tidegate.gateway.headers import header_value, passed_back
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
 from tidegate.wire.framing import FrameError
@@ -137,6 +137,10 @@ class Attempt:
     def partial_usage(self) -> Usage:
         """What is known to be used when it ends early. A whole answer tells its usage only at its end."""
         return UNKNOWN_USAGE
+
+    def passed_back(self) -> bytes:
+        """The block of the upstream's headers that go to the client."""
+        return passed_back(self.headers)
 
     def body(self) -> bytes:
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)

@@ -8,7 +8,7 @@ from tidegate.core.claims import Refusal
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import FORMS, PathTells, View
-from tidegate.decide.admit import admit, refusal_problem
+from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.gateway.affinity import bind
@@ -32,25 +32,29 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
     try:
         view = endpoint.dialect.read(endpoint.operation, request.body, _tells(endpoint, request))
     except UnreadableRequest as error:
-        _refuse(runtime, exchange, record, None, error.problem)
+        refuse(runtime, exchange, record, None, error.problem)
         return
     view.id, view.time_ns, view.headers = record.id, record.time_ns, request.headers
     record.operation = view.operation  # at some paths the body alone tells it
     if view.refers:
         unbound = bind(runtime, consumer.name, view)
         if unbound is not None:
-            _refuse(runtime, exchange, record, view, unbound)
+            refuse(runtime, exchange, record, view, unbound)
             return
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
-    admission = admit(view, consumer, runtime.compiled, region)
+    enter(runtime, exchange, record, view, admit(view, consumer, runtime.compiled, region))
+
+
+def enter(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View, admission: Admission | Problem) -> None:
+    """Takes what the call has to claim, and starts it."""
     if isinstance(admission, Problem):
-        _refuse(runtime, exchange, record, view, admission)
+        refuse(runtime, exchange, record, view, admission)
         return
     record.admitted(admission)
     taken = runtime.state.take(admission.claims, admission.route.deadline + _LEASE_MARGIN)
     if isinstance(taken, Refusal):
         record.refused = taken
-        _refuse(runtime, exchange, record, view, refusal_problem(taken, record.time_ns))
+        refuse(runtime, exchange, record, view, refusal_problem(taken, record.time_ns))
         return
     runtime.metrics.in_flight += 1
     runtime.health.count_call()
@@ -69,7 +73,8 @@ def _tells(endpoint: Endpoint, request: Request) -> PathTells:
     return replace(endpoint.tells, media=header_value(request.headers, b"content-type"))
 
 
-def _refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:
+def refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:
+    """Before anything was taken: the refusal is recorded, and told."""
     end = End(problem.status, "refused", code=problem.code, reason=problem.message, usage=_NOTHING_USED)
     record.keep(runtime, view, None, end)
     remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))

@@ -24,8 +24,8 @@ from tidegate.decide.route import (
     route,
 )
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
-from tidegate.dialects.dialect import FORM_HEADS, Dialect, UnreadableRequest
-from tidegate.dialects.registry import relay_between, spoken_to
+from tidegate.dialects.dialect import FORM_HEADS, Dialect, Relay, UnreadableRequest
+from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
 from tidegate.gateway.affinity import leads_elsewhere, remember
 from tidegate.gateway.attempt import Attempt, UpstreamFault
 from tidegate.gateway.faults import (
@@ -51,7 +51,8 @@ from tidegate.gateway.kept_responses import keep
 from tidegate.gateway.passing import attempt_kind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
-from tidegate.gateway.upstreams import signature
+from tidegate.gateway.upstreams import Credential, signature
+from tidegate.gateway.verbatim import Verbatim, VerbatimAttempt, VerbatimRelay
 from tidegate.state.health import TargetKey
 from tidegate.state.memory import Grant
 from tidegate.wire.message import encode_headers
@@ -180,14 +181,14 @@ class Call:
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, self._kind(attempt, _JSON))}x-tidegate-cost-usd: {told}\r\n"
         self._keep()
-        self._exchange.respond(200, head.encode() + passed_back(attempt.headers), body)
+        self._exchange.respond(200, head.encode() + attempt.passed_back(), body)
 
     def committed(self, attempt: Attempt) -> Exchange:
         exchange = self._exchange
         self._remember(attempt)
         usual = FORM_HEADS.get(self._view.form) or attempt.relay.stream_head
         head = self._head(attempt.candidate, self._kind(attempt, usual))
-        exchange.start(200, head.encode() + passed_back(attempt.headers))
+        exchange.start(attempt.status, head.encode() + attempt.passed_back())
         return exchange
 
     def _kind(self, attempt: Attempt, usual: str) -> str:
@@ -297,7 +298,10 @@ class Call:
         self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
         provider = target.provider
         dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
-        relay = relay_between(view.dialect, dialect, view.operation)
+        verbatim = isinstance(view.parts, Verbatim)
+        relay = (
+            VerbatimRelay(DIALECTS[view.dialect]) if verbatim else relay_between(view.dialect, dialect, view.operation)
+        )
         try:
             if relay is None:
                 raise unserved(view, provider.dialect)
@@ -319,26 +323,11 @@ class Call:
         self._attempts_left -= 1
         self._record.attempts_made += 1
         credential = self._upstreams.credential(provider.name, candidate.credential)
-        attempt = attempt_kind(view)(self, candidate, dialect, relay, view)
+        attempt = (VerbatimAttempt if verbatim else attempt_kind(view))(self, candidate, dialect, relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
-        own = self._native_headers(dialect) if relay.native else credential.defaults
-        if view.upstream_headers:
-            own = encode_headers(view.upstream_headers)
-        fixed = credential.head(dialect, view.operation, target.spec.model + view.suffix, view.stream)
-        if view.media:
-            own += encode_headers([(b"content-type", view.media)])
-        if credential.signer is not None:
-            own += signature(credential.signer, fixed, body, runtime.clock.now_ns())
-        head = b"".join(
-            (
-                fixed,
-                self._client_headers,
-                own,
-                b"content-length: %d\r\n\r\n" % len(body),
-            )
-        )
+        head = self._upstream_head(credential, dialect, relay, target.spec.model, body)
         replayable = "connect" in self._route.spec.routing.retry_on
         attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=self._deadline - now)
         if not self._exchange.writable and not self._exchange.closed:
@@ -353,6 +342,22 @@ class Call:
             f"{candidate.target.name} with credential {candidate.credential} not tried: {because}"
         )
         return True
+
+    def _upstream_head(self, credential: Credential, dialect: Dialect, relay: Relay, model: str, body: bytes) -> bytes:
+        view = self._view
+        if isinstance(view.parts, Verbatim):
+            own = view.parts.headers
+            fixed = credential.head_of(view.parts.method, view.parts.target)
+        else:
+            own = self._native_headers(dialect) if relay.native else credential.defaults
+            fixed = credential.head(dialect, view.operation, model + view.suffix, view.stream)
+        if view.upstream_headers:
+            own = encode_headers(view.upstream_headers)
+        if view.media:
+            own += encode_headers([(b"content-type", view.media)])
+        if credential.signer is not None:
+            own += signature(credential.signer, fixed, body, self._runtime.clock.now_ns())
+        return b"".join((fixed, self._client_headers, own, b"content-length: %d\r\n\r\n" % len(body)))
 
     def _native_headers(self, dialect: Dialect) -> bytes:
         """The client's own headers of the dialect, and what must be there of those that it did not send."""

@@ -102,6 +102,10 @@ class Credential:
             head = self._heads[key] = b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), fixed)
         return head
 
+    def head_of(self, method: bytes, target: bytes) -> bytes:
+        """Request line and fixed headers for any path; the caller adds its own headers, the content type and the length."""
+        return b"%b %b HTTP/1.1\r\n%b" % (method, target, self._bare)
+
 
 class Upstreams:
     """All credentials of a snapshot, by (provider, credential id)."""
@@ -157,7 +161,8 @@ class Upstreams:
 
 def signature(signer: Signer, head: bytes, body: bytes, now_ns: int) -> bytes:
     """The block of headers that signs a request; `head` is the Credential's, with the request line at its front."""
-    return encode_headers(signer.sign(head[: head.index(b"\r\n")].split(b" ")[1], body, now_ns))
+    method, target, _ = head[: head.index(b"\r\n")].split(b" ")
+    return encode_headers(signer.sign(method, target, body, now_ns))
 
 
 def _secret(credential: CredentialSpec) -> Secret:

@@ -28,8 +28,8 @@ class RequestSigner:
         self._day = ""
         self._day_key = b""
 
-    def sign(self, target: bytes, body: bytes, now_ns: int) -> list[tuple[bytes, bytes]]:
-        """The headers that prove a POST of `body` to `target`, a path with its query as they stand in the request line."""
+    def sign(self, method: bytes, target: bytes, body: bytes, now_ns: int) -> list[tuple[bytes, bytes]]:
+        """The headers that prove a request; `target`: path and query as they stand in the request line."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_ns // 1_000_000_000))
         signed = [("host", self._host), ("x-amz-date", stamp)]
         if self._token:
@@ -38,7 +38,7 @@ class RequestSigner:
         if day != self._day:
             self._day, self._day_key = day, signing_key(self._secret, day, self._region, self._service)
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
-        request = canonical_request("POST", target, signed, sha256(body).hexdigest())
+        request = canonical_request(method.decode(), target, signed, sha256(body).hexdigest())
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(request).hexdigest()}"
         proof = hmac.digest(self._day_key, text.encode(), "sha256").hex()
         names = ";".join(name for name, _ in signed)

@@ -40,7 +40,7 @@ def theirs(monkeypatch: pytest.MonkeyPatch, target: bytes, body: bytes, token: s
 
 
 def ours(one: RequestSigner, target: bytes, body: bytes, when: datetime) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in one.sign(target, body, nanoseconds(when))}
+    return {name.decode(): value.decode() for name, value in one.sign(b"POST", target, body, nanoseconds(when))}
 
 
 @pytest.mark.parametrize("token", ["", "FwoGZXIvYXdzEBYaD+/="])

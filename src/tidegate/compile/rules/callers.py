@@ -33,6 +33,24 @@ def allow_list_matches_nothing(subject: Subject) -> Iterator[Hit]:
                 yield Hit(consumer, path, message, "Add it to the Team's `models`, or remove it here.")
 
 
+def passthrough_matches_nothing(subject: Subject) -> Iterator[Hit]:
+    """An entry of `passthrough` means no Provider, or none that the team may pass through to."""
+    everything = frozenset(subject.providers)
+    for team in subject.resources.teams:
+        for index, pattern in enumerate(team.spec.passthrough):
+            if not selected([pattern], everything):
+                hint = did_you_mean(pattern, list(subject.providers), "Providers")
+                yield Hit(team, ("spec", "passthrough", index), f"`{pattern}` matches no Provider", hint)
+    for consumer in subject.resources.consumers:
+        team = subject.access.teams.get(consumer.spec.team)
+        of_team = everything if team is None else selected(team.spec.passthrough, everything)
+        for index, pattern in enumerate(consumer.spec.passthrough or ()):
+            if not selected([pattern], of_team):
+                message = f"`{pattern}` matches no Provider that the Team `{consumer.spec.team}` may pass through to"
+                hint = "Add it to the Team's `passthrough`, or remove it here."
+                yield Hit(consumer, ("spec", "passthrough", index), message, hint)
+
+
 def consumer_may_call_nothing(subject: Subject) -> Iterator[Hit]:
     """A Consumer's list is empty, so no Model is left to it. (A list that matches nothing is another rule's.)"""
     for consumer in subject.resources.consumers:

@@ -100,12 +100,18 @@ def duplicate_target(subject: Subject) -> Iterator[Hit]:
 
 
 def unused_provider(subject: Subject) -> Iterator[Hit]:
-    """No target uses a Provider."""
+    """No target uses a Provider, and nobody may pass through to it."""
     used = {target.provider for model in subject.resources.models for target in model.spec.targets}
+    used |= {name for names in subject.access.passthrough_of.values() for name in names}
     for provider in subject.resources.providers:
         if provider.metadata.name not in used:
             message = f"no Model has a target at the Provider `{provider.metadata.name}`"
-            yield Hit(provider, ("metadata", "name"), message, "Add a target, or remove the Provider.")
+            yield Hit(
+                provider,
+                ("metadata", "name"),
+                message,
+                "Add a target, or remove the Provider.",
+            )
 
 
 def unused_team(subject: Subject) -> Iterator[Hit]:

@@ -40,6 +40,7 @@ RULES: Final = (
     Rule("warning", routing.single_priority_group),
     Rule("warning", routing.attempts_beyond_targets),
     Rule("error", callers.allow_list_matches_nothing),
+    Rule("error", callers.passthrough_matches_nothing),
     Rule("error", callers.consumer_may_call_nothing),
     Rule("warning", callers.model_nobody_may_call),
     Rule("error", callers.unset_key),
