@@ -56,6 +56,20 @@ def objections(operation: str, body: Any) -> list[str]:
     return found
 
 
+_EMBEDDINGS = {
+    "inputText": {"inputText", "dimensions", "normalize", "embeddingTypes"},
+    "singleEmbeddingParams": {"taskType", "singleEmbeddingParams", "schemaVersion"},
+    "texts": {"texts", "input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"},
+}
+
+
+def invoke_objections(body: Any) -> list[str]:
+    for sign, known in _EMBEDDINGS.items():
+        if sign in body:
+            return [f"extraneous key [{name}] is not permitted" for name in body if name not in known]
+    return claude_objections(body)
+
+
 def claude_objections(body: Any) -> list[str]:
     """What Claude's body must have in this envelope, and must not."""
     versions = ("bedrock-2023-05-31", "2026-10-21")  # AnthropicBedrock sends the second
@@ -160,7 +174,15 @@ class Refusal:
     message: str
 
 
-Reply = dict[str, Any] | list[bytes] | Refusal
+@dataclass(frozen=True)
+class Counted:
+    """An answer whose usage is in a header alone."""
+
+    body: dict[str, Any]
+    input_tokens: int
+
+
+Reply = dict[str, Any] | list[bytes] | Refusal | Counted
 
 
 def converse_answer(*content: Any, stop: str = "end_turn", **more: Any) -> dict[str, Any]:
@@ -234,7 +256,7 @@ class FakeBedrock:
         if wrong:
             return Refusal(403, "InvalidSignatureException", wrong)
         body = json.loads(data)
-        found = claude_objections(body) if operation.startswith("InvokeModel") else objections(operation, body)
+        found = invoke_objections(body) if operation.startswith("InvokeModel") else objections(operation, body)
         if found:
             return Refusal(400, "ValidationException", "; ".join(found))
         self.received.append(Received(unquote(match[1]), operation, body, headers))
@@ -277,14 +299,18 @@ def _handler(bedrock: FakeBedrock) -> type[BaseHTTPRequestHandler]:
             elif isinstance(reply, Refusal):
                 body = json.dumps({"message": reply.message}).encode()
                 self._send(reply.status, "application/json", body, reply.name)
+            elif isinstance(reply, Counted):
+                self._send(200, "application/json", json.dumps(reply.body).encode(), tokens=reply.input_tokens)
             else:
                 self._send(200, "application/json", json.dumps(reply).encode())
 
-        def _send(self, status: int, kind: str, body: bytes, error: str = "") -> None:
+        def _send(self, status: int, kind: str, body: bytes, error: str = "", tokens: int | None = None) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("x-amzn-RequestId", "upstream-1")
+            if tokens is not None:
+                self.send_header("X-Amzn-Bedrock-Input-Token-Count", str(tokens))
             if error:
                 self.send_header("x-amzn-ErrorType", f"{error}:http://internal.amazon.com/coral/")
             self.end_headers()

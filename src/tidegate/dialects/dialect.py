@@ -239,6 +239,18 @@ def errors_in_headers(dialect: Dialect) -> ErrorsInHeaders | None:
     return dialect if isinstance(dialect, ErrorsInHeaders) else None
 
 
+@runtime_checkable
+class UsageInHeaders(Protocol):
+    """A dialect some of whose answers say in their headers alone what was used."""
+
+    def read_usage_headers(self, headers: Headers) -> Usage: ...
+
+
+@cache
+def usage_in_headers(dialect: Dialect) -> UsageInHeaders | None:
+    return dialect if isinstance(dialect, UsageInHeaders) else None
+
+
 class AccessKey(Struct, frozen=True):
     """A credential that signs every request and never goes along with one."""
 

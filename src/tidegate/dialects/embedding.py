@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, View
 from tidegate.dialects.dialect import Answer, Dialect, Splitter, StreamReader, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.fields import unsupported_field
 
 
 class EmbeddingRequest(Struct, kw_only=True):
@@ -31,6 +32,16 @@ class Embeddings(Struct):
     vectors: list[list[float]]
     usage: Usage
     id: str = ""
+
+
+def only_text(request: EmbeddingRequest) -> str:
+    """The one text, for upstreams that take no more in a call. Raises UnreadableRequest."""
+    if len(request.texts) != 1:
+        field = request.called("texts")
+        raise unsupported_field(
+            field, f"`{field}`: the upstream of this model takes one text a call. Send them singly."
+        )
+    return request.texts[0]
 
 
 class EmbeddingCodec(Protocol):
@@ -80,6 +91,7 @@ class EmbeddingTranslation:
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         told = answer.embeddings
         assert isinstance(told, Embeddings)  # noqa: S101 - read_answer of this class has set it
+        told.usage = answer.usage
         return self._client.encode_answer(told, view)
 
     def stream_reader(self, view: View) -> StreamReader:

@@ -7,7 +7,15 @@ from typing import Final
 from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.bedrock import Bedrock
-from tidegate.dialects.bedrock_invoke import BedrockClaude, BedrockInvoke, ClaudeRelay, invoked_as
+from tidegate.dialects.bedrock_invoke import (
+    BedrockClaude,
+    BedrockCohere,
+    BedrockInvoke,
+    BedrockNova,
+    BedrockTitan,
+    ClaudeRelay,
+    invoked_as,
+)
 from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.embedding import EmbeddingTranslation, Embeds
@@ -30,6 +38,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "anthropic": Anthropic(),
     "bedrock": Bedrock(),
     "bedrock-claude": BedrockClaude(),
+    "bedrock-titan": BedrockTitan(),
+    "bedrock-nova": BedrockNova(),
+    "bedrock-cohere": BedrockCohere(),
     "oip": OpenInference(),
     "tfserving": TensorFlowServing(),
     "bedrock-invoke": BedrockInvoke(),

@@ -16,7 +16,7 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import OPAQUE, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers
+from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers, usage_in_headers
 from tidegate.gateway.headers import header_value, passed_back
 from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
@@ -204,6 +204,10 @@ def whole_answer(attempt: Attempt) -> tuple[Usage, bytes]:
     usage = answer.usage
     if usage is COUNTED:
         usage = Usage(input=view.estimated_input_tokens, source="reported")
+    elif usage.source == "unknown":
+        named = usage_in_headers(attempt.dialect)
+        if named is not None:
+            usage = answer.usage = named.read_usage_headers(attempt.headers)
     return usage, relay.encode_answer(answer, view)
 
 

@@ -21,6 +21,8 @@ _FROM_UPSTREAM: Final = frozenset(
         b"openai-processing-ms",
         b"openai-version",
         b"x-amzn-errortype",
+        b"x-amzn-bedrock-input-token-count",
+        b"x-amzn-bedrock-output-token-count",
     )
 )
 """Given to the client as they came. An upstream's own rate limits are not the caller's, so they are not among them."""

@@ -11,12 +11,29 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.bedrock.dialect import Bedrock, invoked_path, named_model
 from tidegate.dialects.bedrock.models import family_of
 from tidegate.dialects.bedrock_invoke.claude import STREAM_HEAD, BedrockClaude
+from tidegate.dialects.bedrock_invoke.embeddings import BedrockCohere, BedrockEmbedding, BedrockNova, BedrockTitan
 from tidegate.dialects.dialect import ChatCodec, UnreadableRequest
 from tidegate.dialects.fields import NULL, bad_field, present, read_fields
 
 _COUNT: Final = re.compile(rb"/model/([^/]+)/count-tokens")
 _CONVERSE: Final = Bedrock()
 _CLAUDE: Final = BedrockClaude()
+_TITAN: Final = BedrockTitan()
+_NOVA: Final = BedrockNova()
+_COHERE: Final = BedrockCohere()
+_SIGNS: Final[tuple[tuple[str, BedrockEmbedding], ...]] = (
+    ("inputText", _TITAN), ("inputImage", _TITAN), ("singleEmbeddingParams", _NOVA),
+    ("texts", _COHERE), ("images", _COHERE), ("inputs", _COHERE),
+)  # fmt: skip
+"""Members that tell whose body it is."""
+_GENERATES: Final = "textGenerationConfig"
+"""Titan's text models have `inputText` too."""
+_NAMES: Final = (
+    ("titan-embed", _TITAN.name),
+    ("cohere.embed", _COHERE.name),
+    ("nova-2-multimodal-embed", _NOVA.name),
+    ("nova-multimodal-embed", _NOVA.name),
+)
 
 
 class _Invoked(Struct):
@@ -34,7 +51,11 @@ _decode_counted = msgspec.json.Decoder(_Counted).decode
 
 def invoked_as(model: str) -> str:
     """The dialect in which InvokeModel calls a model of Bedrock's; "" where nothing is known of it but its id."""
-    return _CLAUDE.name if family_of(model).claude is not None else ""
+    name = model.lower()
+    for sign, dialect in _NAMES:
+        if sign in name:
+            return dialect
+    return _CLAUDE.name if family_of(name).claude is not None else ""
 
 
 class BedrockInvoke(Bedrock):
@@ -60,6 +81,9 @@ class BedrockInvoke(Bedrock):
             return _read_counted(fields, path)
         if "anthropic_version" in fields:
             return _CLAUDE.view_of(fields, len(body), "chat", path)
+        for sign, dialect in _SIGNS:
+            if sign in fields and _GENERATES not in fields:
+                return dialect.view_of(fields, len(body), path)
         raise _unknown_body()
 
     def encode_count(self, tokens: int) -> bytes:
@@ -84,6 +108,6 @@ def _read_counted(fields: dict[str, Raw], path: PathTells) -> View:
 
 def _unknown_body() -> UnreadableRequest:
     return bad_field(
-        "InvokeModel is served here for Claude's messages, whose body has `anthropic_version`. For other models use "
-        "Converse."
+        "InvokeModel is served here for Claude's messages, whose body has `anthropic_version`, and for the embeddings of "
+        "Titan (`inputText`), Nova (`singleEmbeddingParams`) and Cohere (`texts`). For all else use Converse."
     )

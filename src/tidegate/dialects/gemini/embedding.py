@@ -63,7 +63,7 @@ class GeminiEmbedding:
         purpose = None if task is None else _PURPOSES.get(task)
         if task is not None and purpose is None:
             dropped.append("taskType")
-        names = {"dimensions": "outputDimensionality", "purpose": "taskType"}
+        names = {"texts": "requests", "dimensions": "outputDimensionality", "purpose": "taskType"}
         return EmbeddingRequest(texts=texts, dimensions=dimensions, purpose=purpose, dropped=dropped, names=names)
 
     def encode_request(self, request: EmbeddingRequest, upstream: UpstreamModel) -> bytes:

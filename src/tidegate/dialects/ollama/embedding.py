@@ -49,7 +49,7 @@ class OllamaEmbedding:
             name for name in ("truncate", "keep_alive", "options") if present(view.fields.get(name, NULL)) is not None
         ]
         texts = [body.input] if isinstance(body.input, str) else body.input
-        return EmbeddingRequest(texts=texts, dimensions=body.dimensions, dropped=dropped)
+        return EmbeddingRequest(texts=texts, dimensions=body.dimensions, dropped=dropped, names={"texts": "input"})
 
     def encode_request(self, request: EmbeddingRequest, upstream: UpstreamModel) -> bytes:
         body: dict[str, Any] = {"model": upstream.name, "input": request.texts}

@@ -65,7 +65,7 @@ class OpenAIEmbedding:
             raise unsupported_field("input", "`input` as token ids is for another tokenizer: send texts.")
         dimensions = getattr(body, self.dimensions)
         return EmbeddingRequest(
-            texts=texts, dimensions=dimensions, user=body.user, names={"dimensions": self.dimensions}
+            texts=texts, dimensions=dimensions, user=body.user, names={"texts": "input", "dimensions": self.dimensions}
         )
 
     def encode_request(self, request: EmbeddingRequest, upstream: UpstreamModel) -> bytes:
