@@ -76,6 +76,42 @@ def configuration() -> str:
     return "\n".join(lines + list(rules()))
 
 
+VERTEX = """\
+## Google Vertex AI
+
+```yaml
+kind: Provider
+metadata: {name: vertex}
+spec:
+  dialect: vertex
+  project: my-project            # the id of the project in Google Cloud
+  region: europe-west4           # or `global` (the default), `eu`, `us`
+  credentials: [{serviceAccount: {file: /run/secrets/vertex.json}}]
+---
+kind: Model
+metadata: {name: gemini-2.5-flash}
+spec: {targets: [{provider: vertex, model: gemini-2.5-flash}]}
+---
+kind: Model
+metadata: {name: claude-sonnet-4-5}
+spec: {targets: [{provider: vertex, model: claude-sonnet-4-5@20250929}]}
+```
+
+- The publisher is known by the model: names that begin with `claude` are Anthropic's, others Google's. `anthropic/claude-…`,
+  `publishers/…/models/…` and a tuned model's `endpoints/ID` or `projects/…` may be written out. Other publishers' models are
+  not served in their own formats yet.
+- `serviceAccount` needs `pip install "tidegate[vertex]"` and an account with the role Vertex AI User. Access tokens are
+  fetched from the key's `token_uri`, through the environment's proxy if there is one, and renewed before they end. While no
+  token can be had, the last one is used to its end; then calls go to other credentials or targets, or get 502, and the log
+  says why.
+- On GCE, GKE with workload identity and Cloud Run: `credentials: [{metadataServer: true}]`, and no key at all.
+- Express mode: `credentials: [{apiKey: {env: GOOGLE_API_KEY}}]` and no `project`; Gemini's models alone.
+- Clients: `google-genai` with `vertexai=True` and `AnthropicVertex` work with the gateway's address as `base_url` (for
+  `AnthropicVertex` with `/v1` behind it) and a key of the gateway as their access token. The project and location that they
+  name mean nothing here. All other clients reach these models as any others.
+"""
+
+
 def providers() -> str:
     """The table of well-known services."""
     lines = [
@@ -100,7 +136,7 @@ def providers() -> str:
         key = f"`{one.key}`" if one.key else "–"
         quirks = ", ".join(f"`{quirk}`" for quirk in one.quirks) or "–"
         lines.append(f"| `{one.name}` | {one.dialect} | {one.base_url} | {key} | {quirks} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", VERTEX])
 
 
 def field_table(field: FieldShape, path: str) -> list[str]:

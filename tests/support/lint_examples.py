@@ -117,6 +117,11 @@ def budget(text: str) -> tuple[Edit, ...]:
 
 SIGNING = ("{apiKey: {env: EAST_KEY}", "{accessKeyId: AKIA1, secretAccessKey: {env: EAST_KEY}")
 BEDROCK = ("dialect: openai\n", "dialect: bedrock\n")
+METADATA = ("{apiKey: {env: EAST_KEY}", "{metadataServer: true")
+ACCOUNT = ("{apiKey: {env: EAST_KEY}", "{serviceAccount: {env: EAST_KEY}")
+ACCOUNT_UNSET = ("{apiKey: {env: UNSET}", "{serviceAccount: {env: UNSET}")
+VERTEX_ONLY = ("dialect: openai\n", "dialect: vertex\n")
+VERTEX = ("dialect: openai\n", "dialect: vertex\n  project: tides\n")
 REGION = ("  baseUrl: https://east", "  region: eu-west-1\n  baseUrl: https://east")
 
 EXAMPLES: dict[str, Example] = {
@@ -146,6 +151,9 @@ EXAMPLES: dict[str, Example] = {
     "api-version-unused": Example((("dialect: openai\n", "dialect: openai\n  apiVersion: v1\n"),), ()),
     "access-key-unused": Example((SIGNING, REGION), (SIGNING, REGION, BEDROCK)),
     "access-key-without-region": Example((SIGNING, BEDROCK), (SIGNING, REGION, BEDROCK)),
+    "google-credential-unused": Example((METADATA,), (METADATA, VERTEX)),
+    "vertex-without-project": Example((METADATA, VERTEX_ONLY), (METADATA, VERTEX)),
+    "bad-service-account": Example((ACCOUNT, VERTEX), (("EAST_KEY", "UNSET"), ACCOUNT_UNSET, VERTEX)),
     "timeout-beyond-total": Example(
         (("{connect: 5s}", "{connect: 5s, total: 4s}"),),
         (("{connect: 5s}", "{connect: 5s, total: 5s}"),),

@@ -25,7 +25,7 @@ from tidegate.compile.server import server_spec
 from tidegate.config.consumer import Consumer
 from tidegate.config.finding import ConfigErrors
 from tidegate.config.model import Model, Routing, Target
-from tidegate.config.provider import Provider, ProviderSettings
+from tidegate.config.provider import GLOBAL, Provider, ProviderSettings
 from tidegate.config.resources import Resources
 from tidegate.core.clock import SystemClock
 from tidegate.core.snapshot import (
@@ -81,6 +81,9 @@ def _provider(provider: Provider) -> ProviderSpec:
             access_key_id=one.access_key_id,
             secret_access_key=one.secret_access_key,
             session_token=one.session_token,
+            access_token=one.access_token,
+            service_account=one.service_account,
+            metadata_server=one.metadata_server,
         )
         for index, one in enumerate(spec.credentials)
     )
@@ -88,7 +91,7 @@ def _provider(provider: Provider) -> ProviderSpec:
     return ProviderSpec(
         name=provider.metadata.name,
         dialect=spec.dialect,
-        base_url=spec.base_url.rstrip("/"),
+        base_url=_base_url(spec),
         credentials=credentials or (CredentialSpec(id="0", api_key=None),),
         region=spec.region,
         timeouts=Timeouts(connect=times.connect, first_byte=times.first_byte, idle=times.idle, total=times.total),
@@ -101,6 +104,14 @@ def _provider(provider: Provider) -> ProviderSpec:
         headers=tuple(sorted((name.lower(), value) for name, value in spec.headers.items())),
         quirks=_quirks(spec),
     )
+
+
+def _base_url(spec: ProviderSettings) -> str:
+    """Vertex AI's resources are below a project and a location: a base URL may name them itself."""
+    url = spec.base_url.rstrip("/")
+    if spec.dialect != "vertex" or spec.project is None or "/projects/" in url:
+        return url
+    return f"{url}/projects/{spec.project}/locations/{spec.region or GLOBAL}"
 
 
 def _quirks(spec: ProviderSettings) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """`kind: Provider`: an account at an upstream."""
 
+import re
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
@@ -12,13 +13,16 @@ from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
 Dialect = Annotated[
-    Literal["openai", "azure-openai", "mistral", "ollama", "cohere", "anthropic", "gemini", "bedrock", "oip", "tfserving"],
-    NotYet(
-        (
-            "vertex", "torchserve",
-        )
-    ),
+    Literal[
+        "openai", "azure-openai", "mistral", "ollama", "cohere", "anthropic", "gemini", "vertex", "bedrock", "oip",
+        "tfserving",
+    ],
+    NotYet(("torchserve",)),
 ]  # fmt: skip
+
+GLOBAL = "global"
+"""Vertex AI's location that is no place."""
+_LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 Quirk = Literal["no-stream-usage", "responses", "max-tokens", "top-k", "reasoning-effort"]
 
@@ -36,6 +40,14 @@ class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """`bedrock`: the secret of that access key."""
     session_token: SecretRef | None = None
     """`bedrock`: the session token of a temporary access key."""
+    access_token: SecretRef | None = None
+    """`vertex`: in place of `apiKey`, an OAuth access token as it is. It ends within an hour: for trying things out."""
+    service_account: SecretRef | None = None
+    """`vertex`: the content of a service account's JSON key, such as `{file: /run/secrets/vertex.json}`. Access tokens are
+    fetched with it and renewed in time. Needs the extra `vertex`: `pip install "tidegate[vertex]"`."""
+    metadata_server: bool = False
+    """`vertex`: access tokens come from the machine's own metadata server: on GCE, on GKE with workload identity, on
+    Cloud Run."""
     weight: Annotated[int, Meta(ge=0)] = 1
     """Share of the calls, relative to the other credentials; 0 takes none."""
 
@@ -44,8 +56,16 @@ class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
             raise ValueError("`accessKeyId` and `secretAccessKey` go together: one of them is missing")
         if self.session_token is not None and self.access_key_id is None:
             raise ValueError("`sessionToken` belongs to an `accessKeyId`, which is missing")
-        if self.api_key is not None and self.access_key_id is not None:
-            raise ValueError("`apiKey` and `accessKeyId` are two kinds of credential: write one of them")
+        kinds = {
+            "apiKey": self.api_key is not None,
+            "accessKeyId": self.access_key_id is not None,
+            "accessToken": self.access_token is not None,
+            "serviceAccount": self.service_account is not None,
+            "metadataServer": self.metadata_server,
+        }
+        written = [name for name, there in kinds.items() if there]
+        if len(written) > 1:
+            raise ValueError(f"`{written[0]}` and `{written[1]}` are two kinds of credential: write one of them")
 
 
 class ProviderTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -65,11 +85,15 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dialect: Dialect = "openai"
     """The wire format that the upstream speaks. Servers that follow OpenAI's API (vLLM, Groq, DeepSeek, …): `openai`."""
     base_url: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s@]+(/[^?#\s]*)?)?$")] = ""
-    """Where the API begins, such as `https://api.openai.com/v1`. Required unless `service` says it."""
+    """Where the API begins, such as `https://api.openai.com/v1`. Required unless `service` says it; with `dialect: vertex`
+    it follows from `region`."""
     credentials: tuple[Credential, ...] = ()
     """A pool of keys. Absent: one credential without a key."""
     region: str | None = None
-    """Where the upstream computes, as you name regions. With an `accessKeyId`: AWS's name of it, such as `eu-central-1`."""
+    """Where the upstream computes, as you name regions. With an `accessKeyId`: AWS's name of it, such as `eu-central-1`.
+    `vertex`: Google's location, such as `europe-west4`, `eu` or `global`, which it is by default."""
+    project: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_-]{0,127}$")] | None = None
+    """`vertex`: the id of the Google Cloud project that the calls belong to. Absent: express mode, with an `apiKey`."""
     timeouts: ProviderTimeouts = ProviderTimeouts()
     """How long each phase of a call may take."""
     api_version: str | None = None
@@ -96,10 +120,22 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.service is not None:
             self._take_service(self.service)
+        elif self.dialect == "vertex":
+            self._take_vertex()
         elif not self.base_url:
             raise ValueError("`baseUrl` is missing: say where the API begins, or name a `service`")
         if (self.client_cert_file is None) != (self.client_key_file is None):
             raise ValueError("`clientCertFile` and `clientKeyFile` go together: one of them is missing")
+
+    def _take_vertex(self) -> None:
+        """Source: the base URLs of the official `google-genai` and `anthropic` SDKs."""
+        location = self.region or GLOBAL
+        if _LOCATION.fullmatch(location) is None:
+            raise ValueError(f"`region` `{location}` is not a location of Google's, such as `europe-west4` or `global`")
+        if not self.base_url:
+            hosts = {GLOBAL: "aiplatform", "us": "aiplatform.us.rep", "eu": "aiplatform.eu.rep"}
+            host = hosts.get(location, f"{location}-aiplatform")
+            force_setattr(self, "base_url", f"https://{host}.googleapis.com")
 
     def _take_service(self, name: str) -> None:
         service = SERVICES.get(name)

@@ -41,6 +41,9 @@ class CredentialSpec(Struct, frozen=True, kw_only=True):
     access_key_id: SecretRef | None = None
     secret_access_key: SecretRef | None = None
     session_token: SecretRef | None = None
+    access_token: SecretRef | None = None
+    service_account: SecretRef | None = None
+    metadata_server: bool = False
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):

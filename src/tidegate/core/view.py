@@ -137,6 +137,8 @@ class View(Struct):
     """The request's, for upstreams that want in the body what the client's dialect has in a header."""
     upstream_headers: tuple[tuple[bytes, bytes], ...] = ()
     """Of the dialect's own, what the attempt under way must send: the reverse of it. Empty: its defaults."""
+    version: bytes = b""
+    """Of the API, as the family's own dialect says it in a header, where the client has said it in its body."""
     dropped: tuple[str, ...] = ()
     """Hints that the attempt under way does without, by the client's names."""
     renamed_tools: dict[str, str] = {}

@@ -54,6 +54,8 @@ _RETRY_CLASS: Final = {
 
 def blame_of(kind: str, status: int, code: str) -> Blame:
     """`kind`: a wire failure's kind, `status`, `malformed` or `in-band`; `code`: the upstream's error code, or ""."""
+    if kind == "credential":
+        return Blame.CREDENTIAL
     if kind != "status":
         return Blame.CONTEXT_LENGTH if code in _CONTEXT_CODES else Blame.TARGET
     if code in _CONTEXT_CODES:

@@ -263,6 +263,8 @@ class Fault(Struct, frozen=True):
     message: str
     retry_after_seconds: float | None = None
     """When to try again, where the body says it and no header does."""
+    foreign: bool = False
+    """The body has another dialect's shape: its clients could not read it."""
 
 
 class Begun(Struct):

@@ -26,6 +26,8 @@ from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
+from tidegate.dialects.vertex import Vertex, VertexClaude
+from tidegate.dialects.vertex.names import is_claude
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": OpenAI(),
@@ -36,6 +38,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "cohere": Cohere(),
     "gemini": Gemini(),
     "anthropic": Anthropic(),
+    "vertex": Vertex(),
+    "vertex-anthropic": VertexClaude(),
     "bedrock": Bedrock(),
     "bedrock-claude": BedrockClaude(),
     "bedrock-titan": BedrockTitan(),
@@ -75,6 +79,8 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
         invoked = DIALECTS.get(invoked_as(model))
         if invoked is not None and (invoked.family == family or invoked.chat is None):
             return invoked
+    if provider == "vertex" and is_claude(model):
+        return DIALECTS["vertex-anthropic"]
     return DIALECTS[provider]
 
 
@@ -82,7 +88,7 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
 def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay | None:
     """How a call of dialect `client` is served by a provider that is spoken to in `serving`; None where it cannot be."""
     asking = DIALECTS[client]
-    if asking.family == serving.family:
+    if asking.family == serving.family and not (operation == "embedding" and _embed_otherwise(asking, serving)):
         enveloped = isinstance(asking, BedrockClaude) or isinstance(serving, BedrockClaude)
         return ClaudeRelay(asking, serving) if enveloped else serving
     if operation == "chat" and asking.chat is not None and serving.chat is not None:
@@ -90,3 +96,12 @@ def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay 
     if operation == "embedding" and isinstance(asking, Embeds) and isinstance(serving, Embeds):
         return EmbeddingTranslation(asking.embedding, serving.embedding, serving)
     return None
+
+
+def _embed_otherwise(asking: Dialect, serving: Dialect) -> bool:
+    """Their chat is one, their embeddings are not."""
+    return (
+        isinstance(asking, Embeds)
+        and isinstance(serving, Embeds)
+        and type(asking.embedding) is not type(serving.embedding)
+    )

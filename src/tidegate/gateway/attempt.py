@@ -18,7 +18,6 @@ from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers, usage_in_headers
 from tidegate.gateway.headers import header_value, passed_back
-from tidegate.wire.client import Call as WireCall
 from tidegate.wire.client import Failure
 from tidegate.wire.framing import FrameError
 from tidegate.wire.message import Headers
@@ -38,6 +37,16 @@ STREAM_BROKEN: Final = Problem(
     code="upstream_error",
     message="The upstream's stream broke off before its end. What came until here is incomplete.",
 )
+
+
+class Underway(Protocol):
+    """What an attempt does with its call on the wire."""
+
+    def cancel(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
 
 
 class UpstreamFault(Struct):
@@ -102,7 +111,7 @@ class Attempt:
         self.headers: Headers = []
         self.parts: list[bytes] = []
         self.size = 0
-        self.wire: WireCall | None = None
+        self.wire: Underway | None = None
 
     def cancel(self) -> None:
         """Stops the upstream; nothing more is told to the owner."""

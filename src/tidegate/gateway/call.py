@@ -222,7 +222,7 @@ class Call:
             blame = Blame.NOBODY  # the version that the client itself put into the path may be what is not there
         self._over(attempt, fault_name(fault), fault.detail)
         self._hold_against(blame, attempt, fault)
-        self._fault = (fault, attempt.candidate, attempt.relay.native)
+        self._fault = (fault, attempt.candidate, attempt.relay.native and not fault.told.foreign)
         routing = self._route.spec.routing
         if retryable(fault.kind, fault.status, blame, routing.retry_on):
             self._next(retry=True)
@@ -329,7 +329,13 @@ class Call:
         runtime.health.started(candidate.health, view.estimated_input_tokens)
         head = self._upstream_head(credential, dialect, relay, target.spec.model, body)
         replayable = "connect" in self._route.spec.routing.retry_on
-        attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=self._deadline - now)
+        left = self._deadline - now
+        if credential.tokens is None:
+            attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=left)
+        else:
+            attempt.wire = credential.tokens.send(
+                credential.pool, head, body, attempt, replayable=replayable, total=left
+            )
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
 
@@ -396,7 +402,9 @@ class Call:
         if blame is Blame.TARGET:
             health.failed(candidate.health, self._route.spec.routing.breaker)
         elif blame is Blame.CREDENTIAL:
-            health.bench((provider, candidate.credential))
+            renewed = fault.status == 401 and self._upstreams.credential(provider, candidate.credential).renews()
+            if not renewed:
+                health.bench((provider, candidate.credential))
         elif blame is Blame.CREDENTIAL_MODEL:
             wait = retry_after(fault, self._runtime.clock.now_ns())
             health.cool_down(provider, candidate.credential, model, wait)

@@ -76,6 +76,8 @@ def passes_through(fault: UpstreamFault) -> bool:
 
 
 def _refuses_key(fault: UpstreamFault) -> bool:
+    if fault.kind == "credential":
+        return True
     return fault.kind == "status" and (fault.status in (401, 403) or fault.told.code in KEY_CODES)
 
 

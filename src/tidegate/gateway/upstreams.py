@@ -9,12 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from tidegate import __version__
+from tidegate.config.service_account import BadServiceAccount, ServiceAccount, read_service_account
+from tidegate.core.clock import Clock
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
 from tidegate.core.view import FORMS, METHODS, Operation
 from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
 from tidegate.dialects.registry import DIALECTS
+from tidegate.gateway.grants import Grant, MetadataGrant, ServiceAccountGrant
+from tidegate.gateway.tokens import TokenSource
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
+from tidegate.wire.jwt import EXTRA_MISSING, CryptographyMissing, KeyUnusable
 from tidegate.wire.message import encode_headers
 
 _MAX_HEADS: Final = 4_096
@@ -40,8 +47,18 @@ def resolve_secret(secret: SecretRef) -> str:
         raise SecretMissing(f"secret file {path} cannot be read: {error.strerror}") from error
 
 
-Secret = str | AccessKey | None
-"""What a credential proves itself with: a key in a header, a key that signs, nothing."""
+class AccessToken(Struct, frozen=True):
+    """An OAuth access token that is never renewed."""
+
+    text: str
+
+
+class MetadataServer(Struct, frozen=True):
+    """Access tokens come from the machine itself."""
+
+
+Secret = str | AccessKey | AccessToken | ServiceAccount | MetadataServer | None
+"""What a credential proves itself with: a key in a header, a key that signs, a token or a way to one, nothing."""
 
 
 class Credential:
@@ -59,9 +76,18 @@ class Credential:
         "pool",
         "provider",
         "signer",
+        "tokens",
     )
 
-    def __init__(self, spec: ProviderSpec, credential_id: str, secret: Secret, pool: Pool, base_path: str) -> None:
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        credential_id: str,
+        secret: Secret,
+        pool: Pool,
+        base_path: str,
+        tokens: TokenSource | None = None,
+    ) -> None:
         self.provider = spec.name
         self.id = credential_id
         self.pool = pool
@@ -79,11 +105,25 @@ class Credential:
         ]
         if isinstance(secret, str):
             pairs.append(self._dialect.credential_header(secret))
+        elif isinstance(secret, AccessToken):
+            pairs.append((b"authorization", b"Bearer " + secret.text.encode()))
+        self.tokens = tokens
+        """Set where each request shows an access token: it is sent through it."""
         self.signer = _signer(self._dialect, spec, secret, origin) if isinstance(secret, AccessKey) else None
         """Set where each request must be signed: see `signature`."""
         pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
         self._bare = encode_headers(pairs)
         self._fixed = encode_headers([*pairs, (b"content-type", b"application/json")])
+
+    def renews(self) -> bool:
+        """The upstream refused it. Whether its next request will show something else."""
+        return self.tokens is not None and self.tokens.refused()
+
+    def close(self) -> None:
+        """Once its calls have ended."""
+        self.pool.close()
+        if self.tokens is not None:
+            self.tokens.close()
 
     def head(self, dialect: Dialect, operation: Operation, model: str, stream: bool) -> bytes:
         """Request line and fixed headers for one upstream model; the caller adds its own headers and the length, and
@@ -110,9 +150,10 @@ class Credential:
 class Upstreams:
     """All credentials of a snapshot, by (provider, credential id)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver, clock: Clock) -> None:
         self._loop = loop
         self._resolver = resolver
+        self._clock = clock
         self._credentials: dict[tuple[str, str], Credential] = {}
         self._made_of: dict[tuple[str, str], tuple[ProviderSpec, Secret]] = {}
 
@@ -121,7 +162,7 @@ class Upstreams:
 
         `self` stays whole, so a snapshot that cannot be prepared changes nothing.
         """
-        fresh = Upstreams(self._loop, self._resolver)
+        fresh = Upstreams(self._loop, self._resolver, self._clock)
         for spec in snapshot.providers:
             for credential in spec.credentials:
                 key = (spec.name, credential.id)
@@ -142,11 +183,11 @@ class Upstreams:
         kept = {id(credential) for credential in successor._credentials.values()}
         for credential in self._credentials.values():
             if id(credential) not in kept:
-                credential.pool.close()
+                credential.close()
 
     def close(self) -> None:
         for credential in self._credentials.values():
-            credential.pool.close()
+            credential.close()
 
     def connections(self) -> Iterator[tuple[str, int, int]]:
         """(provider, open, idle) for each credential's pool."""
@@ -155,8 +196,13 @@ class Upstreams:
 
     def _made(self, spec: ProviderSpec, credential_id: str, secret: Secret) -> Credential:
         origin, base_path = parse_origin(spec.base_url)
+        name = f"provider {spec.name}, credential {credential_id}"
+        grant = _grant(name, secret)
+        tokens = None
+        if grant is not None:
+            tokens = TokenSource(name, grant, loop=self._loop, resolver=self._resolver, clock=self._clock)
         pool = Pool(origin, _pool_settings(spec, origin), loop=self._loop, resolver=self._resolver)
-        return Credential(spec, credential_id, secret, pool, base_path.decode())
+        return Credential(spec, credential_id, secret, pool, base_path.decode(), tokens)
 
 
 def signature(signer: Signer, head: bytes, body: bytes, now_ns: int) -> bytes:
@@ -168,6 +214,15 @@ def signature(signer: Signer, head: bytes, body: bytes, now_ns: int) -> bytes:
 def _secret(credential: CredentialSpec) -> Secret:
     if credential.api_key is not None:
         return resolve_secret(credential.api_key)
+    if credential.access_token is not None:
+        return AccessToken(resolve_secret(credential.access_token))
+    if credential.service_account is not None:
+        try:
+            return read_service_account(resolve_secret(credential.service_account))
+        except BadServiceAccount as error:
+            raise SecretMissing(f"serviceAccount of credential {credential.id}: {error}") from error
+    if credential.metadata_server:
+        return MetadataServer()
     if credential.access_key_id is None or credential.secret_access_key is None:
         return None
     token = credential.session_token
@@ -176,6 +231,20 @@ def _secret(credential: CredentialSpec) -> Secret:
         resolve_secret(credential.secret_access_key),
         "" if token is None else resolve_secret(token),
     )
+
+
+def _grant(name: str, secret: Secret) -> Grant | None:
+    """Raises SecretMissing where a service account's key cannot be used."""
+    if isinstance(secret, MetadataServer):
+        return MetadataGrant()
+    if not isinstance(secret, ServiceAccount):
+        return None
+    try:
+        return ServiceAccountGrant(secret)
+    except KeyUnusable as error:
+        raise SecretMissing(f"{name}: `private_key` of the service account: {error}") from error
+    except CryptographyMissing as error:
+        raise SecretMissing(f"{name}: {EXTRA_MISSING}: install `tidegate[vertex]`") from error
 
 
 def _signer(dialect: Dialect, spec: ProviderSpec, key: AccessKey, origin: Origin) -> Signer | None:

@@ -90,7 +90,7 @@ class Worker:
             state=MemoryState(self._clock),
             health=Health(self._clock),
             spool=self._spool,
-            upstreams=Upstreams(loop, resolver).prepare(snapshot),
+            upstreams=Upstreams(loop, resolver, self._clock).prepare(snapshot),
             metrics=Metrics(),
             access_log=self._access_log,
             rng=random.Random(),

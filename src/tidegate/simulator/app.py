@@ -23,6 +23,9 @@ from tidegate.simulator.steering import HEADER, split_name, steer
 from tidegate.simulator.surface import Moment, Order, Refusal, Surface
 from tidegate.simulator.surfaces import find_surface
 from tidegate.simulator.template import Reply
+from tidegate.simulator.vertex.surface import VertexRoute
+from tidegate.simulator.vertex.tokens import PATHS as TOKEN_PATHS
+from tidegate.simulator.vertex.tokens import TokenDesk
 from tidegate.wire.exchange import Exchange
 from tidegate.wire.message import Request, encode_headers
 
@@ -57,6 +60,7 @@ class Simulator:
         self._loop = loop
         self._clock = SystemClock() if clock is None else clock
         self._control = Control(self)
+        self.tokens = TokenDesk(self.profile.service_accounts, self.profile.token_seconds)
         self.reset()
 
     def reset(self) -> None:
@@ -99,6 +103,9 @@ class Simulator:
         if request.path.startswith(PREFIX):
             exchange.respond(*self._control.answer(request))
             return
+        if request.path in TOKEN_PATHS:
+            exchange.respond(*self.tokens.answer(request, self._seconds()))
+            return
         call = self.calls.open(request, self._clock.now_ns())
         surface = find_surface(request)
         try:
@@ -126,6 +133,11 @@ class Simulator:
             missing = surface.no_key(route)
             if missing is not None:
                 raise missing
+        if isinstance(route, VertexRoute) and route.project and not self.tokens.holds(key, self._seconds()):
+            raise Rejection.of_status(401)
+
+    def _seconds(self) -> int:
+        return self._clock.now_ns() // 1_000_000_000
 
     # Models.
 

@@ -129,6 +129,10 @@ class Profile(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, k
     """False: calls without a credential are served."""
     keys: dict[str, str] = {}
     """Credentials that do not work, with the `STATUS` or `STATUS/code` that they get; any other works."""
+    service_accounts: dict[str, str] = {}
+    """Google's, by their e-mail: the public key (PEM) that proves an assertion. Vertex AI then takes no other tokens."""
+    token_seconds: int = 3_600
+    """How long an access token holds."""
 
 
 class BadProfile(ValueError):
@@ -150,6 +154,7 @@ def default_models() -> dict[str, Behaviour]:
         "gpt-3.5-turbo-instruct": Behaviour(task="completion", context_window=4_096, max_output_tokens=4_096),
         "text-embedding-3-small": Behaviour(task="embedding", context_window=8_192),
         "text-embedding-3-large": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
+        "text-embedding-005": Behaviour(task="embedding", context_window=2_048, dimensions=768),
         "gemini-embedding-001": Behaviour(task="embedding", context_window=2_048, dimensions=3072),
         "llama3.2": Behaviour(owned_by="library"),
         "nomic-embed-text": Behaviour(task="embedding", context_window=8_192, dimensions=768),

@@ -16,7 +16,9 @@ FailureKind = Literal[
     "total-timeout",
     "reset",
     "protocol",
+    "credential",
 ]
+"""`credential`: it was never sent, as there is nothing to prove it with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ from tidegate.dialects.dialect import ChatCodec, Dialect, UpstreamModel
 from tidegate.dialects.registry import DIALECTS
 from tidegate.dialects.translation import Translation
 
-CHAT = [dialect for name, dialect in DIALECTS.items() if dialect.chat is not None and name != "azure-openai"]
+SAME_BODIES = ("azure-openai", "vertex", "vertex-anthropic")
+"""As another's of their family, but for the API's version."""
+CHAT = [dialect for name, dialect in DIALECTS.items() if dialect.chat is not None and name not in SAME_BODIES]
 PAIRS = list(product(CHAT, CHAT))
 MODEL = UpstreamModel("model-x", max_output_tokens=100_000)
 

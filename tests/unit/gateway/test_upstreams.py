@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.support.bedrock import KEY_ID, REGION, SECRET, TOKEN, unproven
+from tests.support.vertex import key_file, key_pair
 
+from tidegate.core.clock import ManualClock
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, ServerSpec, Snapshot, Timeouts
 from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.upstreams import Credential, SecretMissing, Upstreams, signature
@@ -37,7 +40,7 @@ def snapshot(*credentials: CredentialSpec, dialect: str = "bedrock", region: str
 def upstreams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstreams]:
     monkeypatch.setenv("AWS_SECRET", SECRET)
     loop = asyncio.new_event_loop()
-    yield Upstreams(loop, Resolver(loop))
+    yield Upstreams(loop, Resolver(loop), ManualClock())
     loop.close()
 
 
@@ -88,3 +91,59 @@ def test_a_dialect_that_signs_nothing_gets_no_signer(upstreams: Upstreams) -> No
     credential = upstreams.prepare(snapshot(SIGNING, dialect="openai")).credential("p", "0")
     assert credential.signer is None
     assert KEY_ID.encode() not in credential.head(DIALECTS["openai"], "chat", "m", False)
+
+
+# Google's.
+
+
+def google(**kind: Any) -> Snapshot:
+    return snapshot(CredentialSpec(id="0", api_key=None, **kind), dialect="vertex", region=None)
+
+
+def test_an_access_token_is_a_header_that_never_changes(upstreams: Upstreams) -> None:
+    """`accessToken`."""
+    credential = upstreams.prepare(google(access_token=SecretRef(value="ya29.x"))).credential("p", "0")
+    head = credential.head(DIALECTS["vertex"], "chat", "gemini-2.5-pro", True)
+    assert b"authorization: Bearer ya29.x\r\n" in head
+    assert (credential.tokens, credential.renews()) == (None, False)
+
+
+def test_a_service_account_gets_its_tokens_elsewhere_and_keeps_them_over_a_reload(
+    upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_FILE", key_file("https://tokens.example"))
+    account = google(service_account=SecretRef(env="KEY_FILE"))
+    first = upstreams.prepare(account)
+    credential = first.credential("p", "0")
+    assert credential.tokens is not None
+    assert b"authorization" not in credential.head(DIALECTS["vertex"], "chat", "gemini-2.5-pro", True)
+    assert first.prepare(account).credential("p", "0") is credential
+    monkeypatch.setenv("KEY_FILE", key_file("https://tokens.example", private_key=key_pair(1)[0]))
+    assert first.prepare(account).credential("p", "0") is not credential
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "serviceAccount of credential 0: `type`"),
+        (key_file("https://tokens.example", token_uri=None), "`token_uri` of the key is missing"),
+        (key_file("http://tokens.example"), "`token_uri` of the key must be an https URL"),
+        (key_file("https://tokens.example", private_key="-----BEGIN"), "provider p, credential 0: `private_key`"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_said_by_its_field(upstreams: Upstreams, text: str, says: str) -> None:
+    with pytest.raises(SecretMissing, match=says):
+        upstreams.prepare(google(service_account=SecretRef(value=text)))
+
+
+def test_without_the_extra(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("tidegate.wire.jwt.import_module", missing)
+    with pytest.raises(SecretMissing, match=r"tidegate\[vertex\]"):
+        upstreams.prepare(google(service_account=SecretRef(value=key_file("https://tokens.example"))))
+
+
+def test_the_metadata_server(upstreams: Upstreams) -> None:
+    assert upstreams.prepare(google(metadata_server=True)).credential("p", "0").tokens is not None

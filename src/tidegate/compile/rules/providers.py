@@ -100,6 +100,8 @@ def unset_credential(subject: Subject) -> Iterator[Hit]:
                 ("accessKeyId", credential.access_key_id),
                 ("secretAccessKey", credential.secret_access_key),
                 ("sessionToken", credential.session_token),
+                ("accessToken", credential.access_token),
+                ("serviceAccount", credential.service_account),
             ):
                 if secret is None:
                     continue

@@ -28,6 +28,8 @@ from tidegate.wire.sse import SseSplitter
 
 API_VERSION: Final = b"2023-06-01"
 """Of translated calls. The next one takes no samplers, so it is never chosen for a client that did not ask for it."""
+VERSION_HEADER: Final = b"anthropic-version"
+BETA_HEADER: Final = b"anthropic-beta"
 PATHS: Final[Mapping[Operation, str]] = {"chat": "/messages", "token_count": "/messages/count_tokens"}
 SSE_HEAD: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 
@@ -50,8 +52,8 @@ class Anthropic:
     client_paths: Mapping[bytes, Operation] = {b"/v1" + path.encode(): operation for operation, path in PATHS.items()}
     prefix: bytes = b"/anthropic"
     matches_paths: bool = False
-    telling_headers: tuple[bytes, ...] = (b"anthropic-version",)
-    native_headers: tuple[bytes, ...] = (b"anthropic-version", b"anthropic-beta")
+    telling_headers: tuple[bytes, ...] = (VERSION_HEADER,)
+    native_headers: tuple[bytes, ...] = (VERSION_HEADER, BETA_HEADER)
     native: bool = True
     upstream_media: bytes = b"text/event-stream"
     stream_head: str = SSE_HEAD
@@ -75,15 +77,22 @@ class Anthropic:
         return b"x-api-key", api_key.encode()
 
     def default_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        return ((b"anthropic-version", API_VERSION),)
+        return ((VERSION_HEADER, API_VERSION),)
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        if view.version:
+            betas = [pair for pair in view.headers if pair[0] == BETA_HEADER]
+            view.upstream_headers = ((VERSION_HEADER, view.version), *betas)
+        return _encode(self.fields_for(view, upstream.name, output_cap))
+
+    def fields_for(self, view: View, model: str, output_cap: int | None) -> dict[str, Raw]:
+        """What goes upstream, each value's bytes untouched."""
         fields = view.fields
-        fields["model"] = Raw(_encode(upstream.name))
+        fields["model"] = Raw(_encode(model))
         fields["messages"] = without_sealed(fields["messages"])
         if output_cap is not None and view.max_output_tokens is None:
             fields["max_tokens"] = Raw(b"%d" % output_cap)
-        return _encode(fields)
+        return fields
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
         try:

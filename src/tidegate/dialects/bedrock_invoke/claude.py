@@ -140,8 +140,10 @@ class ClaudeRelay:
         fields = {name: raw for name, raw in view.fields.items() if not name.startswith("anthropic_")}
         if view.stream:
             fields["stream"] = Raw(b"true")
-        view.upstream_headers = bare_headers(version_of(view.fields), betas)
-        return self._upstream.encode_request(replace(view, fields=fields), upstream, output_cap=output_cap)
+        bare = replace(view, fields=fields, upstream_headers=bare_headers(version_of(view.fields), betas))
+        body = self._upstream.encode_request(bare, upstream, output_cap=output_cap)
+        view.upstream_headers = bare.upstream_headers
+        return body
 
     def _whole(self, operation: Operation, body: bytes) -> Answer:
         return (_WHOLE if self._unwraps else self._upstream).read_answer(operation, body)

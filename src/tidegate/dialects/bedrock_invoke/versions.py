@@ -42,8 +42,9 @@ def version_of(fields: dict[str, Raw]) -> str:
 
 
 def asked_version(view: View) -> str:
-    """In Bedrock's words, of a client that says it in a header."""
-    told = next((value.decode("latin-1") for name, value in view.headers if name == _VERSION), VERSION)
+    """In Bedrock's words, of a client that says it in a header, or as it would be in one."""
+    headers = [(_VERSION, view.version)] if view.version else view.headers
+    told = next((value.decode("latin-1") for name, value in headers if name == _VERSION), VERSION)
     return VERSION if told in _OLD else told
 
 

@@ -30,7 +30,7 @@ from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
 """Upper bound for a file whose bytes are elsewhere: a document of a thousand pages."""
-_WHOLE_REQUEST: Final = ("generateContentRequest", "generate_content_request")
+WHOLE_REQUEST: Final = ("generateContentRequest", "generate_content_request")
 _CACHED: Final = ("cachedContent", "cached_content")
 """A part of the prompt that is at the upstream alone."""
 _AFFINITY_BYTES: Final = 1_024
@@ -68,7 +68,7 @@ class Gemini:
                 fields = {"requests": Raw(b"[" + _encode(fields) + b"]")}
             required = "requests"
         elif operation == "token_count":
-            required = next((name for name in _WHOLE_REQUEST if name in fields), required)
+            required = next((name for name in WHOLE_REQUEST if name in fields), required)
         _require(fields, required)
         size = len(body)
         return View(
@@ -110,15 +110,7 @@ class Gemini:
             return _encode({field: _counted(field, raw, name) for field, raw in fields.items()})
         if "model" in fields:
             fields["model"] = name
-        fields["contents"] = Raw(without_foreign(bytes(fields["contents"])))
-        if output_cap is not None and view.max_output_tokens is None:
-            written = "generation_config" if "generation_config" in fields else "generationConfig"
-            config = fields.get(written)
-            merged = {} if config is None or present(config) is None else _decode_object(config)
-            merged.pop("max_output_tokens", None)
-            merged["maxOutputTokens"] = Raw(b"%d" % output_cap)
-            fields[written] = Raw(_encode(merged))
-        return _encode(fields)
+        return _encode(generation(fields, view, output_cap))
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
         try:
@@ -158,6 +150,19 @@ class Gemini:
 
     def model_entry(self, model: ListedModel) -> dict[str, object]:
         return {"name": "models/" + model.name, "displayName": model.name}
+
+
+def generation(fields: dict[str, Raw], view: View, output_cap: int | None) -> dict[str, Raw]:
+    """The body of a generateContent for Google: without what others sealed, and with a bound where there must be one."""
+    fields["contents"] = Raw(without_foreign(bytes(fields["contents"])))
+    if output_cap is not None and view.max_output_tokens is None:
+        written = "generation_config" if "generation_config" in fields else "generationConfig"
+        config = fields.get(written)
+        merged = {} if config is None or present(config) is None else _decode_object(config)
+        merged.pop("max_output_tokens", None)
+        merged["maxOutputTokens"] = Raw(b"%d" % output_cap)
+        fields[written] = Raw(_encode(merged))
+    return fields
 
 
 def _require(fields: dict[str, Raw], name: str) -> None:
@@ -226,7 +231,7 @@ def _counted(field: str, raw: Raw, model: Raw) -> Raw:
     """What is to be counted may be a whole request, which names its model."""
     if field == "model":
         return model
-    if field not in _WHOLE_REQUEST or present(raw) is None:
+    if field not in WHOLE_REQUEST or present(raw) is None:
         return raw
     try:
         request = _decode_object(raw)

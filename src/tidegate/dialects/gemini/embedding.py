@@ -17,13 +17,13 @@ from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.paths import SINGLE, resource
 from tidegate.dialects.gemini.usage import usage_of
 
-_PURPOSES: Final = {
+PURPOSES: Final = {
     "RETRIEVAL_DOCUMENT": "search_document",
     "RETRIEVAL_QUERY": "search_query",
     "CLASSIFICATION": "classification",
     "CLUSTERING": "clustering",
 }
-_TASKS: Final = {purpose: task for task, purpose in _PURPOSES.items()}
+TASKS: Final = {purpose: task for task, purpose in PURPOSES.items()}
 
 
 class _Vector(Struct):
@@ -53,14 +53,14 @@ class GeminiEmbedding:
             content = one.object("content")
             if content is None:
                 raise bad_field("`content` is missing: say what to embed.", "requests")
-            texts.append(_text(content))
+            texts.append(text_of(content))
             settings.add((one.integer("outputDimensionality"), one.string("taskType")))
             if one.string("title") is not None:
                 dropped.append("title")
         if len(settings) != 1:
             raise unsupported_field("requests", "`requests` must have one outputDimensionality and one taskType.")
         dimensions, task = settings.pop()
-        purpose = None if task is None else _PURPOSES.get(task)
+        purpose = None if task is None else PURPOSES.get(task)
         if task is not None and purpose is None:
             dropped.append("taskType")
         names = {"texts": "requests", "dimensions": "outputDimensionality", "purpose": "taskType"}
@@ -71,7 +71,7 @@ class GeminiEmbedding:
         if request.dimensions is not None:
             settings["outputDimensionality"] = request.dimensions
         if request.purpose is not None:
-            settings["taskType"] = _TASKS.get(request.purpose, "SEMANTIC_SIMILARITY")
+            settings["taskType"] = TASKS.get(request.purpose, "SEMANTIC_SIMILARITY")
         if request.user is not None:
             request.dropped.append(request.called("user"))
         model = resource(upstream.name)
@@ -95,7 +95,7 @@ class GeminiEmbedding:
         return _encode(told)
 
 
-def _text(content: Members) -> str:
+def text_of(content: Members) -> str:
     texts = [part.string("text") for part in content.objects("parts")]
     found = [text for text in texts if text is not None]
     if not found or len(found) != len(texts):

@@ -33,6 +33,8 @@ def match_path(path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
     operation = None if match is None else _VERBS.get(match[2])
     if match is None or operation is None:
         return None
+    if operation == "embedding" and b"publishers/" in match[1]:
+        return None  # Vertex AI's, whose embeddings have other shapes
     model = _model(unquote_to_bytes(match[1]).decode(errors="replace"))
     if model is None:
         return None

@@ -15,7 +15,7 @@ from tidegate.simulator.template import Mould
 from tidegate.simulator.vectors import unit_vector
 
 _KNOWN: Final = frozenset("model content taskType title outputDimensionality embedContentConfig autoTruncate".split())
-_TASKS: Final = (
+TASKS: Final = (
     "TASK_TYPE_UNSPECIFIED",
     "RETRIEVAL_QUERY",
     "RETRIEVAL_DOCUMENT",
@@ -60,7 +60,7 @@ def _read_one(fields: Fields, name: str, behaviour: Behaviour) -> tuple[bytes, i
     if behaviour.strict:
         fields.only(_KNOWN | {"labels"})
     content = read_content(fields.needed_inner("content"))
-    fields.choice("taskType", _TASKS)
+    fields.choice("taskType", TASKS)
     size = fields.whole("outputDimensionality", 1, behaviour.dimensions) or behaviour.dimensions
     return " ".join(part.text for part in content.parts).encode("utf-8", "surrogatepass"), size
 

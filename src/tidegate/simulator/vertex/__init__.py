@@ -1,0 +1,1 @@
+"""Vertex AI, simulated: tokens, paths, and what its bodies have otherwise than Gemini's and Anthropic's own."""
