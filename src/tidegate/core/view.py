@@ -23,9 +23,11 @@ Operation = Literal[
     "transcription",
     "translation",
     "passthrough",
+    "object",
+    "batch",
 ]
 
-FREE: frozenset[Operation] = frozenset(("description", "token_count"))
+FREE: frozenset[Operation] = frozenset(("description", "token_count", "object"))
 """They compute nothing: they count as a request, and cost nothing."""
 UNMETERED: frozenset[Operation] = frozenset(
     ("image", "image_edit", "image_variation", "speech", "transcription", "translation")

@@ -179,7 +179,7 @@ class CompiledConsumer:
 class Compiled:
     """Everything of a Snapshot by the names that calls use."""
 
-    __slots__ = ("_by_digest", "accounts", "alone", "bucket_keys", "buckets", "routes", "target_keys")
+    __slots__ = ("_by_digest", "_by_name", "accounts", "alone", "bucket_keys", "buckets", "routes", "target_keys")
 
     def __init__(self, snapshot: Snapshot) -> None:
         providers = {one.name: one for one in snapshot.providers}
@@ -191,6 +191,7 @@ class Compiled:
         self.alone = len(consumers) <= 1
         """No consumer has another beside it."""
         self._by_digest = {digest: consumers[index] for digest, index in snapshot.keys}
+        self._by_name = {one.name: one for one in consumers}
         self.buckets: tuple[Bucket, ...] = tuple(intern.values())
         self.bucket_keys: frozenset[str] = frozenset(intern)
         reached = {name for one in consumers for name in one.passthrough}
@@ -210,6 +211,9 @@ class Compiled:
     def consumer_for(self, digest: bytes) -> CompiledConsumer | None:
         """By the SHA-256 digest of a key."""
         return self._by_digest.get(digest)
+
+    def consumer(self, name: str) -> CompiledConsumer | None:
+        return self._by_name.get(name)
 
     def route(self, name: str) -> CompiledRoute | None:
         return self.routes.get(name)

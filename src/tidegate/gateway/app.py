@@ -16,12 +16,15 @@ from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
+from tidegate.gateway.batch_watch import BatchWatch
 from tidegate.gateway.begin import begin
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.kept_responses import PATH as KEPT_PATH
 from tidegate.gateway.kept_responses import ask_again
+from tidegate.gateway.object_paths import ObjectAsked, read_object_path
+from tidegate.gateway.objects import serve_object
 from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
 from tidegate.gateway.passthrough import begin_passthrough
 from tidegate.gateway.runtime import Runtime
@@ -61,6 +64,7 @@ class GatewayApp:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.batches = BatchWatch(runtime)
 
     def on_head(self, request: Request) -> tuple[int, bytes, bytes] | None:
         """Refuses before a body is read what would be refused after it: unknown paths, unknown keys."""
@@ -128,7 +132,7 @@ class GatewayApp:
 
     def _refused_by_head(self, request: Request) -> Problem | None:
         endpoint = find_endpoint(request)
-        if endpoint is None and not request.path.startswith(PASSTHROUGH):
+        if endpoint is None and not _is_known(request):
             return _unknown_path(request)
         identified = self._identified(request, endpoint, whole=False)
         return identified if isinstance(identified, Problem) else None
@@ -159,7 +163,18 @@ class GatewayApp:
         elif request.method in (b"GET", b"HEAD", b"DELETE") and KEPT_PATH.fullmatch(path):
             self._kept(exchange)
         else:
-            self._refuse(exchange, _unknown_path(request))
+            self._object(exchange)
+
+    def _object(self, exchange: Exchange) -> None:
+        """What a provider keeps for a consumer."""
+        request = exchange.request
+        asked = read_object_path(request) or _unknown_path(request)
+        if isinstance(asked, Problem):
+            self._refuse(exchange, asked)
+            return
+        caller = self._caller(exchange)
+        if caller is not None:
+            serve_object(self._runtime, self.batches, exchange, asked, *caller)
 
     def _kept(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -219,6 +234,11 @@ class GatewayApp:
 
 def _openai_page(models: list[ListedModel]) -> object:
     return {"object": "list", "data": [model_object(one.name, one.created) for one in models]}
+
+
+def _is_known(request: Request) -> bool:
+    """Of paths that no dialect matches."""
+    return request.path.startswith(PASSTHROUGH) or isinstance(read_object_path(request), ObjectAsked)
 
 
 def _unknown_path(request: Request) -> Problem:

@@ -17,6 +17,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
 from tidegate.core.view import FORMS, METHODS, Operation
 from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
+from tidegate.dialects.keeping import KEEPERS
 from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.grants import Grant, MetadataGrant, ServiceAccountGrant
 from tidegate.gateway.tokens import TokenSource
@@ -145,6 +146,11 @@ class Credential:
     def head_of(self, method: bytes, target: bytes) -> bytes:
         """Request line and fixed headers for any path; the caller adds its own headers, the content type and the length."""
         return b"%b %b HTTP/1.1\r\n%b" % (method, target, self._bare)
+
+    def object_head(self, method: bytes, path: str) -> bytes:
+        """As `head`, for what the provider keeps (`dialects/keeping.py`); the caller adds the content type too."""
+        target = KEEPERS[self._spec.dialect](self._base_path, self._spec.api_version, path)
+        return self.head_of(method, target.encode())
 
 
 class Upstreams:

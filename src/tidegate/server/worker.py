@@ -104,6 +104,7 @@ class Worker:
 
     async def start(self, listener: socket.socket) -> None:
         restore_budgets(self._runtime.state, self._runtime.snapshot, self._options, self._clock.now_ns(), known=set())
+        self._app.batches.restore()
         self._tick()
         with contextlib.suppress(FileNotFoundError):
             self._options.worker_socket.unlink()
@@ -125,6 +126,7 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
         await self._port.close()
+        self._app.batches.close()
         self._runtime.upstreams.close()
         self._resolver.close()
         self._spool.close()
@@ -161,6 +163,7 @@ class Worker:
         if self._ticks % _SLOW_TICKS == 0:
             self._runtime.state.expire()
             self._runtime.owned.tick()
+            self._app.batches.tick()
 
     def _apart(self, act: Callable[[], None]) -> None:
         self._loop.run_in_executor(None, act)

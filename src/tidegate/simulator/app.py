@@ -5,23 +5,28 @@ Answers are built once and kept by the request's bytes, so that a simulator unde
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Struct
 
 from tidegate.core.clock import Clock, SystemClock
+from tidegate.simulator.anthropic import kept as message_batches
 from tidegate.simulator.behaviour import BadProfile, Behaviour, Profile, behaviour_from, profile_from, read_outcome
 from tidegate.simulator.calls import Call, CallLog
 from tidegate.simulator.control import PREFIX, Control
 from tidegate.simulator.delivery import Delivery
+from tidegate.simulator.kept import Kept
 from tidegate.simulator.model_state import ModelState
+from tidegate.simulator.openai import kept as files_and_batches
 from tidegate.simulator.openai.stored import StoredResponses
+from tidegate.simulator.openai.surface import Route as OpenAIRoute
 from tidegate.simulator.plan import plan_answer
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
 from tidegate.simulator.steering import HEADER, split_name, steer
-from tidegate.simulator.surface import Moment, Order, Refusal, Surface
-from tidegate.simulator.surfaces import find_surface
+from tidegate.simulator.surface import Moment, Order, Refusal, Route, Surface
+from tidegate.simulator.surfaces import SURFACES, find_surface
 from tidegate.simulator.template import Reply
 from tidegate.simulator.vertex.surface import VertexRoute
 from tidegate.simulator.vertex.tokens import PATHS as TOKEN_PATHS
@@ -71,6 +76,7 @@ class Simulator:
         self._answers: dict[_Key, Answer] = {}
         self._ids = random.Random(self.profile.seed)
         self.stored = StoredResponses()
+        self.kept = Kept(self._clock, self._run_line, self.profile.seed)
 
     def set_model(self, name: str, behaviour: Behaviour | None) -> None:
         """Adds or changes a model, or takes it away (None). Its windows and script start anew."""
@@ -109,6 +115,10 @@ class Simulator:
         call = self.calls.open(request, self._clock.now_ns())
         surface = find_surface(request)
         try:
+            for one in (message_batches, files_and_batches):
+                if one.PATH.fullmatch(request.path):
+                    self._answer_kept(exchange, call, surface, one.answer)
+                    return
             route = surface.find_route(request)
             call.key = surface.read_key(request, route)
             self._check_key(call.key, surface, route)
@@ -124,6 +134,43 @@ class Simulator:
             self._reject(exchange, call, rejection, surface)
         except BadProfile as error:
             self._reject(exchange, call, Rejection(400, str(error), code="bad_steering"), surface)
+
+    def _answer_kept(
+        self,
+        exchange: Exchange,
+        call: Call,
+        surface: Surface,
+        answer: Callable[[Kept, Request, str], tuple[bytes, bytes]],
+    ) -> None:
+        azure = exchange.request.path.startswith(b"/openai/")
+        route = OpenAIRoute("models", azure) if surface is SURFACES[-1] else Route("models")
+        call.key = surface.read_key(exchange.request, route)
+        self._check_key(call.key, surface, route)
+        media, body = answer(self.kept, exchange.request, call.key)
+        headers = encode_headers([(b"content-type", media)]) + surface.call_headers(self._ids, route)
+        self._respond(exchange, call, 200, headers, body)
+
+    def _run_line(self, path: bytes, body: bytes) -> tuple[int, bytes]:
+        """(status, body) of the answer to one line of a batch, at once."""
+        headers = [(b"content-type", b"application/json"), (b"anthropic-version", b"2023-06-01")]
+        request = Request(b"POST", path, path, b"", "1.1", headers=headers)
+        request.body = body
+        surface = find_surface(request)
+        now_ns = self._clock.now_ns()
+        call = Call(0, request, now_ns)
+        try:
+            answer = self._read(call, request, surface, surface.find_route(request), "")
+            outcome = answer.forced or answer.state.outcome(
+                answer.behaviour, answer.order.limit_tokens, self._loop.time()
+            )
+            rejection = answer.state.rejection(outcome)
+            if rejection is not None:
+                raise rejection
+            call.fault = outcome
+            reply = self._reply_for(call, answer)
+            return 200, reply.body(f"{self._ids.getrandbits(116):029x}", now_ns // 1_000_000_000)
+        except Rejection as refused:
+            return refused.status, surface.error_body(refused, request)
 
     def _check_key(self, key: str, surface: Surface, route: Any) -> None:
         outcome = self.profile.keys.get(key)

@@ -2,6 +2,7 @@
 
 - `GET /_sim/calls?model=&limit=`: the latest calls, oldest first; `GET /_sim/counters`: numbers by model
 - `GET /_sim/models`, `GET | PUT | PATCH | DELETE /_sim/models/{model}`: behaviours, in a profile's words
+- `PUT /_sim/batches`: how long batches take and how they end, `{"seconds": 5, "ending": "expired"}`
 - `POST /_sim/reset`: back to the profile
 """
 
@@ -48,6 +49,8 @@ class Control:
                 return 200, {"total": simulator.calls.total, "models": simulator.calls.counters()}
             case "GET", "models":
                 return 200, {name: behaviour_fields(model) for name, model in simulator.models.items()}
+            case "PUT", "batches":
+                return 200, simulator.kept.set(msgspec.json.decode(request.body, type=dict[str, object]))
             case "POST", "reset":
                 simulator.reset()
                 return 200, {"reset": True}

@@ -46,8 +46,11 @@ class MemoryState:
         self._counters: dict[str, Counter] = {}
         self._open: dict[int, Grant] = {}
 
-    def take(self, claims: Claims, lease_seconds: float) -> Grant | Refusal:
-        """All claims or none; the first hard one that does not fit is the Refusal."""
+    def take(self, claims: Claims, lease_seconds: float, *, anew: bool = False) -> Grant | Refusal:
+        """All claims or none; the first hard one that does not fit is the Refusal.
+
+        `anew`: it was taken before a restart, and is held whether it fits or not.
+        """
         now_ns = self._clock.now_ns()
         counters: list[Counter] = []
         amounts = claims.amounts
@@ -60,7 +63,7 @@ class MemoryState:
             if now_ns >= counter.rolls_at_ns:
                 counter.roll(now_ns)
             before = counter.used
-            if before + amount > counter.limit and not bucket.soft:
+            if before + amount > counter.limit and not bucket.soft and not anew:
                 return Refusal(bucket, before, amount, counter.fits_at_ns(amount, now_ns), amount > counter.limit)
             counters.append(counter)
             used.append(before)
