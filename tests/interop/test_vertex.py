@@ -74,6 +74,9 @@ def config(url: str) -> str:
     place = "project: tides\n  region: europe-west4"
     text = _PROVIDER.format(name="cloud", url=url, place=place, credential="serviceAccount: {env: KEY_FILE}")
     text += _PROVIDER.format(name="quick", url=url, place="region: global", credential="apiKey: {env: SIM_KEY}")
+    for name, keys in (("locked", "LOCKED"), ("half-locked", "LOCKED}}, {serviceAccount: {env: KEY_FILE")):
+        credential = f"serviceAccount: {{env: {keys}}}"
+        text += _PROVIDER.format(name=name, url=url, place=place, credential=credential)
     for dialect in ("gemini", "anthropic"):
         text += _OWN.format(dialect=dialect, url=url)
     for name, task, provider, model, attempts in (
@@ -84,6 +87,8 @@ def config(url: str) -> str:
         ("failing", "chat", "cloud", "failing", 1),
         ("claude-failing", "chat", "cloud", "claude-failing", 1),
         (EXPRESS, "chat", "quick", GEMINI, 1),
+        ("locked", "chat", "locked", GEMINI, 2),
+        ("half-locked", "chat", "half-locked", GEMINI, 2),
         ("own-gemini", "chat", "own-gemini", GEMINI, 1),
         ("own-claude", "chat", "own-anthropic", "claude-opus-5-5", 1),
         (VECTORS, "embedding", "cloud", VECTORS, 1),
@@ -96,6 +101,7 @@ def config(url: str) -> str:
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     environment = {"SIM_KEY": "sim-key", "CLIENT_KEY": CLIENT_KEY, "KEY_FILE": key_file(simulator.url)}
+    environment["LOCKED"] = key_file(simulator.url, private_key=key_pair(1)[0])
     with gateway_process(tmp_path_factory.mktemp("vertex"), config(simulator.url), env=environment) as running:
         yield running
         assert "PRIVATE KEY" not in running.output()
@@ -326,3 +332,21 @@ def test_what_google_says_of_claude_is_told_as_anthropic_would(
     with pytest.raises(anthropic.RateLimitError) as caught:
         asking_anthropic.messages.create(model="claude-failing", max_tokens=9, messages=SAID)
     assert caught.value.type == "rate_limit_error"
+
+
+def test_without_a_token_the_client_hears_that_the_credential_is_at_fault(
+    asking_openai: OpenAI, gateway: Gateway
+) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        asking_openai.chat.completions.create(model="locked", messages=SAID)
+    assert caught.value.status_code == 502
+    assert "refused the gateway's own credential" in str(caught.value)
+    with pytest.raises(openai.InternalServerError) as resting:
+        asking_openai.chat.completions.create(model="locked", messages=SAID)
+    assert (resting.value.status_code, "resting" in str(resting.value)) == (503, True)
+    assert "provider locked, credential 0: no access token: status 400: invalid_grant" in gateway.output()
+
+
+def test_another_credential_serves_in_its_place(asking_openai: OpenAI) -> None:
+    for _ in range(8):
+        assert asking_openai.chat.completions.create(model="half-locked", messages=SAID).choices[0].message.content
