@@ -39,7 +39,7 @@ _RERANKERS = """
 ---
 kind: Model
 metadata: {name: reranker}
-spec: {task: rerank, targets: [{provider: cohere, model: rerank-v3.5}], price: {perRequest: 0.002}}
+spec: {task: rerank, targets: [{provider: cohere, model: rerank-v3.5}], price: {perSearch: 0.002}}
 ---
 kind: Provider
 metadata: {name: jina}
@@ -224,6 +224,33 @@ def test_rerank(gateway: Gateway, upstream: CannedUpstream) -> None:
     assert answer == told | {"model": "jina-reranker"}
     event = last_event(gateway)
     assert (event.operation, event.usage.input, event.cost_nano) == ("rerank", 50, 1_000)
+
+
+def test_rerank_from_one_form_to_the_other(gateway: Gateway, upstream: CannedUpstream) -> None:
+    results = [{"index": 0, "relevance_score": 0.1}, {"index": 1, "relevance_score": 0.9}]
+    told: dict[str, Any] = {"model": "jina-reranker-v2", "results": results, "usage": {"total_tokens": 50}}
+    upstream.will("/v1/rerank", Canned("application/json", [json.dumps(told).encode()]))
+    with cohere.ClientV2(api_key=KEY, base_url=gateway.url) as client:
+        found = client.rerank(model="jina-reranker", query="tide", documents=["a", "b"], top_n=2, max_tokens_per_doc=9)
+        assert [one.index for one in found.results] == [1, 0]
+        assert found.meta and found.meta.billed_units and found.meta.billed_units.input_tokens == 50
+        event = last_event(gateway)
+        assert (event.dialect, event.operation, event.cost_nano) == ("cohere", "rerank", 1_000)
+        upstream.will("/v1/rerank", Canned("application/json", [b'{"results":[{"index":0}]}']))
+        with pytest.raises(cohere.core.api_error.ApiError) as broken:
+            client.rerank(model="jina-reranker", query="tide", documents=["a"], request_options={"max_retries": 0})
+        assert broken.value.status_code == 502
+
+    told = {"id": "r", "results": results, "meta": {"billed_units": {"search_units": 3}}}
+    upstream.will("/v2/rerank", Canned("application/json", [json.dumps(told).encode()]))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    asked = {"model": "reranker", "query": "tide", "documents": ["a", {"text": "b"}], "return_documents": False}
+    answer = httpx2.post(gateway.url + "/v1/rerank", json=asked, headers=headers)
+    assert [one["index"] for one in answer.json()["results"]] == [1, 0]
+    assert answer.headers["x-tidegate-cost-usd"] == "0.006"
+    assert upstream.asked[-1][2] == {"model": "rerank-v3.5", "query": "tide", "documents": ["a", "b"]}
+    refused = httpx2.post(gateway.url + "/v1/rerank", json=asked | {"rank_fields": ["b"]}, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "rank_fields")
 
 
 def test_mistral(gateway: Gateway, upstream: CannedUpstream) -> None:

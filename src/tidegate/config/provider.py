@@ -24,7 +24,7 @@ GLOBAL = "global"
 """Vertex AI's location that is no place."""
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
-Quirk = Literal["no-stream-usage", "responses", "max-tokens", "top-k", "reasoning-effort"]
+Quirk = Literal["no-stream-usage", "responses", "max-tokens", "top-k", "reasoning-effort", "rerank-top-k"]
 
 
 class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -113,7 +113,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quirks: tuple[Quirk, ...] = ()
     """Deviations of this upstream from what its dialect's maker does. `no-stream-usage`: it rejects `stream_options`.
     `responses`: it serves `/responses` itself. `max-tokens`: it knows `max_tokens` and no `max_completion_tokens`. `top-k`:
-    it takes `top_k`. `reasoning-effort`: it takes `reasoning_effort` for every model."""
+    it takes `top_k`. `reasoning-effort`: it takes `reasoning_effort` for every model. `rerank-top-k`: it reranks
+    in Voyage's form."""
     priced_as: str | None = None
     """The price book's name of this provider. Absent: found by the base URL, else by this resource's name."""
 

@@ -100,8 +100,8 @@ _TABLE: Final = (
             chat=("openrouter/auto",)),
     Service("github-models", "https://models.github.ai/inference", "GITHUB_TOKEN"),
     Service("vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"),
-    # Embeddings.
-    Service("voyageai", "https://api.voyageai.com/v1", "VOYAGE_API_KEY"),
+    # Embeddings and rerankers.
+    Service("voyageai", "https://api.voyageai.com/v1", "VOYAGE_API_KEY", quirks=("rerank-top-k",)),
     Service("jina", "https://api.jina.ai/v1", "JINA_API_KEY"),
     # Servers of one's own, where they listen by default.
     Service("vllm", "http://127.0.0.1:8000/v1", quirks=_SERVER),

@@ -52,6 +52,8 @@ class Answer(Struct):
     canonical: CanonicalAnswer | None = None
     embeddings: Struct | None = None
     """`embedding.Embeddings`, of a call whose dialects differ."""
+    rankings: Struct | None = None
+    """`reranking.Rankings`, likewise."""
 
 
 class StreamEvent(Struct):

@@ -24,6 +24,7 @@ from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing
+from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
 from tidegate.dialects.vertex import Vertex, VertexClaude
@@ -95,6 +96,9 @@ def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay 
         return Translation(asking, asking.chat, serving, serving.chat)
     if operation == "embedding" and isinstance(asking, Embeds) and isinstance(serving, Embeds):
         return EmbeddingTranslation(asking.embedding, serving.embedding, serving)
+    if operation == "rerank" and isinstance(asking, Reranks) and isinstance(serving, Reranks):
+        said, served = asking.reranking, serving.reranking
+        return None if said is None or served is None else RerankTranslation(said, served, serving)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Cohere's API v2: chat, and embeddings and reranking natively.
+"""Cohere's API v2: chat, embeddings, reranking.
 
 Source: the official `cohere` SDK; https://docs.cohere.com/reference/about. Its answers do not name their model.
 """
@@ -16,11 +16,13 @@ from tidegate.dialects.canon import Fault
 from tidegate.dialects.cohere.chat import CohereChat
 from tidegate.dialects.cohere.embedding import CohereEmbedding
 from tidegate.dialects.cohere.errors import encode_error, read_error
+from tidegate.dialects.cohere.reranking import CohereRerank
 from tidegate.dialects.cohere.stream import EventsReader
 from tidegate.dialects.cohere.usage import rerank_usage_of, usage_of
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.reranking import RerankCodec, most_searches
 from tidegate.wire.sse import SseSplitter
 
 _PATHS: Final[Mapping[Operation, str]] = {"chat": "/v2/chat", "embedding": "/v2/embed", "rerank": "/v2/rerank"}
@@ -45,6 +47,7 @@ class Cohere:
     family: str = "cohere"
     chat: ChatCodec | None = CohereChat()
     embedding: EmbeddingCodec = CohereEmbedding()
+    reranking: RerankCodec | None = CohereRerank()
     client_paths: Mapping[bytes, Operation] = {path.encode(): operation for operation, path in _PATHS.items()}
     prefix: bytes = b"/cohere"
     matches_paths: bool = False
@@ -78,6 +81,7 @@ class Cohere:
             worst_input_tokens=size + bytes(prompt).count(b'"image_url"') * _IMAGE_TOKENS,
             max_output_tokens=read_count(fields, "max_tokens") if chat else 0,
             affinity=bytes(memoryview(prompt)[:_AFFINITY_BYTES]),
+            units=most_searches(fields) if operation == "rerank" else None,
         )
 
     def upstream_path(

@@ -25,6 +25,7 @@ from tidegate.dialects.mistral.request_out import encode_request
 from tidegate.dialects.mistral.stream import MistralDecoder, MistralEncoder, MistralReader
 from tidegate.dialects.openai import OpenAI
 from tidegate.dialects.openai.embedding import MistralEmbedding
+from tidegate.dialects.reranking import RerankCodec
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,6 +59,7 @@ class Mistral(OpenAI):
     family = "mistral"
     chat: ChatCodec | None = MistralChat()
     embedding: EmbeddingCodec = MistralEmbedding()
+    reranking: RerankCodec | None = None
     client_paths: Mapping[bytes, Operation] = {b"/v1/chat/completions": "chat", b"/v1/embeddings": "embedding"}
     prefix = b"/mistral"
     native_headers: tuple[bytes, ...] = ()

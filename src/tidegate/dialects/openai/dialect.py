@@ -36,7 +36,9 @@ from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.openai.forms import renamed
 from tidegate.dialects.openai.media_events import MediaReader
 from tidegate.dialects.openai.recording import read_recording, recording_usage, speech_by_events, spoken
+from tidegate.dialects.openai.reranking import TOP_K, JinaRerank, as_jina
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
+from tidegate.dialects.reranking import RerankCodec, most_searches, repeated_query
 from tidegate.dialects.service_tiers import tiered
 from tidegate.wire.sse import SseSplitter
 
@@ -93,6 +95,7 @@ class OpenAI:
     family: str = "openai"
     chat: ChatCodec | None = OpenAIChat()
     embedding: EmbeddingCodec = OpenAIEmbedding()
+    reranking: RerankCodec | None = JinaRerank()
     client_paths: Mapping[bytes, Operation] = {b"/v1" + path.encode(): operation for operation, path in PATHS.items()}
     prefix: bytes = b"/openai"
     matches_paths: bool = False
@@ -122,6 +125,8 @@ class OpenAI:
             requests = images_asked(fields)
             units = Units(images=requests)
             distant = 0 if operation == "image" else referred_tokens(fields) * requests
+        elif operation == "rerank":
+            units, distant = most_searches(fields), repeated_query(fields)
         elif operation == "speech":
             stream = speech_by_events(fields)
             units = spoken(fields)
@@ -162,6 +167,8 @@ class OpenAI:
         if output_cap is not None and view.max_output_tokens is None and view.operation not in UNMETERED:
             name = "max_completion_tokens" if view.operation == "chat" else "max_tokens"
             fields[name] = Raw(b"%d" % output_cap)
+        if view.operation == "rerank" and TOP_K in upstream.quirks and "top_n" in fields:
+            fields["top_k"] = fields.pop("top_n")
         asked = view.usage_asked or view.operation not in _CHUNKED
         if view.stream and not asked and "no-stream-usage" not in upstream.quirks:
             options = fields.get("stream_options")
@@ -178,6 +185,8 @@ class OpenAI:
             fields = _decode_object(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"the answer is not a JSON object: {error}") from error
+        if operation == "rerank":
+            as_jina(fields)
         usage = fields.get("usage")
         if operation in _IMAGES:
             return Answer(fields, depiction_usage(fields))
