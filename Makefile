@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt docs bench interop soak clean
+.PHONY: help demo test lint fmt cases docs bench interop soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ lint: $(VENV)/.dev ## format check, lint, types, import rules
 fmt: $(VENV)/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+cases: $(VENV)/.dev ## write the scenes of every pair of dialects anew (then read the difference)
+	$(BIN)/python -m tests.support.write_cases
 
 docs: $(BIN)/tidegate ## write the generated pages of docs/ anew
 	$(BIN)/python tools/generate_docs.py

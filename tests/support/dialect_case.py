@@ -1,6 +1,7 @@
 """One dialect case: a file with what a client sends, what an upstream must get and answers, and what the client must get.
 
 The folder names the two dialects (`anthropic-to-openai`); every case goes through the hub, also between equal ones.
+Files that begin with `scene_` are the same scenes for every pair, written by `make cases`; all others are written by hand.
 A file is a line of prose, then sections that begin with `== NAME [argument]`:
 
     request [path]      the client's body (JSON)
@@ -149,7 +150,7 @@ def _add(sections: dict[str, Section], block: bytes) -> None:
 
 def _frames(text: bytes) -> bytes:
     frames: list[bytes] = []
-    for line in text.decode().splitlines():
+    for line in text.decode().split("\n"):
         name, _, payload = line.strip().partition(" ")
         if not name:
             continue

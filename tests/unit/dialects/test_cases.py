@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.support.dialect_case import Case, case_id, cases, parse_usage
+from tests.support.write_cases import PREFIX
 
 from tidegate.core.usage import Usage
 
@@ -40,7 +41,7 @@ def test_whole_answers(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("upstream-stream"), ids=case_id)
 def test_streams(case: Case) -> None:
-    """Whole, one byte at a time, and cut in two at every place."""
+    """Whole, one byte at a time, and, of those that are written by hand, cut in two at every place."""
     data = case.text("upstream-stream")
     stream, usage, ended = case.streamed([data])
     assert stream.decode("utf-8", "backslashreplace") == case.text("stream").decode("utf-8", "backslashreplace")
@@ -48,5 +49,5 @@ def test_streams(case: Case) -> None:
     if "usage" in case.sections:
         assert bare(usage) == parse_usage(case.text("usage"))
     assert case.streamed([data[i : i + 1] for i in range(len(data))])[0] == stream
-    for place in range(1, len(data)):
+    for place in range(1, 0 if case.path.name.startswith(PREFIX) else len(data)):
         assert case.streamed([data[:place], data[place:]])[0] == stream
