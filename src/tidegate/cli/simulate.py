@@ -13,6 +13,7 @@ from typing import Any, Final
 import uvloop
 
 from tidegate.server.options import BadOption, listening_socket
+from tidegate.simulator.bedrock.access import KEY_ID, SECRET
 from tidegate.simulator.behaviour import FAULTS, BadProfile, Profile, load_profile, profile_from
 from tidegate.simulator.serve import Running, start
 
@@ -26,7 +27,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "simulate",
         help="run a simulated provider with settable latency, errors and faults",
         description="A simulated provider that speaks the dialects of OpenAI (Responses too), Azure OpenAI, "
-        "Anthropic, Gemini, Cohere and Ollama, all at one address and with the same models. What it saw is at "
+        "Anthropic, Bedrock, Gemini, Cohere and Ollama, all at one address and with the same models. What it saw is at "
         "/_sim/calls; its models can be changed at run time at /_sim/models/NAME.",
         epilog=f"Distributions: 200ms, uniform(100ms, 300ms), lognormal(300ms, 0.5). Faults: {', '.join(FAULTS)}.",
     )
@@ -109,7 +110,7 @@ def _announcement(running: Running, as_json: bool) -> str:
     chat = next((name for name, model in models.items() if model.task == "chat"), None)
     lines = [f"Simulated provider at {running.url}/v1", "", f"  models   {', '.join(models)}"]
     lines.append("  dialects OpenAI and Responses /v1, Azure /openai, Anthropic /v1/messages, Gemini /v1beta/models,")
-    lines.append("           Cohere /v2, Ollama /api")
+    lines.append(f"           Cohere /v2, Ollama /api, Bedrock /model (access key {KEY_ID}, {SECRET})")
     lines.append(f"  calls    curl -s {running.url}/_sim/calls")
     if chat is not None:
         body = shlex.quote(_EXAMPLE.replace("MODEL", "gpt-4.1" if chat == "*" else chat))

@@ -22,6 +22,7 @@ from tidegate.wire.message import Request
 WORDS = "When does the tide turn?"
 TURN = [{"role": "user", "content": WORDS}]
 CONTENTS = [{"role": "user", "parts": [{"text": WORDS}]}]
+CONVERSE = [{"role": "user", "content": [{"text": WORDS}]}]
 
 
 class Dialect(NamedTuple):
@@ -67,6 +68,13 @@ DIALECTS = {
     ),
     "ollama": _dialect("/api/chat", {"messages": TURN}, b'"done":true'),
     "cohere": _dialect("/v2/chat", {"messages": TURN}, b"data: [DONE]\n\n"),
+    "bedrock": Dialect(
+        "/model/m/converse",
+        {"messages": CONVERSE},
+        "/model/m/converse-stream",
+        {"messages": CONVERSE},
+        b"metadata",
+    ),
 }
 OPERATIONS = {
     "/v1/chat/completions": {"messages": TURN},
@@ -85,6 +93,9 @@ OPERATIONS = {
     "/api/embed": {"input": "x"},
     "/v2/chat": {"messages": TURN},
     "/v2/embed": {"texts": ["x"], "input_type": "clustering"},
+    "/model/m/converse": {"messages": CONVERSE},
+    "/model/m/invoke": {"anthropic_version": "bedrock-2023-05-31", "messages": TURN, "max_tokens": 9},
+    "/model/m/count-tokens": {"input": {"converse": {"messages": CONVERSE}}},
     "/v2/rerank": {"query": "x", "documents": ["y"]},
 }
 
