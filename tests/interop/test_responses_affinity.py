@@ -1,4 +1,4 @@
-"""Whoever made it gets it back: stored responses, their items and sealed thoughts at a provider with two credentials.
+"""Whoever made it gets it back: stored responses, their items and sealed thoughts, at a provider with two credentials.
 
 The simulated provider knows nothing of what the other credential made, as two organisations at OpenAI know nothing of each
 other.
@@ -16,6 +16,9 @@ from openai import OpenAI
 from tests.support.dialect_gateway import last_event
 from tests.support.gateway import Gateway, gateway_process, start_gateway
 from tests.support.simulator import SimulatorThread
+
+from tidegate.core.usage import UsageEvent
+from tidegate.store.ledger import Ledger
 
 KEYS = {"KEY_A": "sk-up-a", "KEY_B": "sk-up-b", "ONE": "tg-one", "TWO": "tg-two"}
 CONFIG = """
@@ -40,14 +43,14 @@ spec: {{dialect: openai, baseUrl: "{url}/v1", quirks: [responses], credentials: 
 ---
 kind: Model
 metadata: {{name: other}}
-spec: {{targets: [{{provider: elsewhere, model: gpt-4.1}}]}}
+spec: {{targets: [{{provider: elsewhere, model: gpt-4.1}}], price: {{inputPerMillion: 1.00, outputPerMillion: 4.00}}}}
 ---
 kind: Team
 metadata: {{name: harbour}}
 ---
 kind: Consumer
 metadata: {{name: one}}
-spec: {{team: harbour, keys: [{{value: {{env: ONE}}}}]}}
+spec: {{team: harbour, keys: [{{value: {{env: ONE}}}}], budget: {{usd: 10, period: month}}}}
 ---
 kind: Consumer
 metadata: {{name: two}}
@@ -104,7 +107,6 @@ def test_going_on_from_a_response(ends: Ends, stream: bool) -> None:
         assert second.previous_response_id == first.id
     keys = ends.keys()
     assert keys[::2] == keys[1::2]
-    assert set(keys) == {"sk-up-a", "sk-up-b"}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -222,3 +224,109 @@ def test_a_lone_consumer_may_name_what_is_not_known(ends: Ends, tmp_path: Path) 
         else:
             pytest.fail("it was never sent with the credential that has it")
     assert json.loads(ends.simulator.calls()[-1].body)["previous_response_id"] == earlier.id
+
+
+# Stored responses themselves.
+
+
+def events_of(gateway: Gateway, operation: str) -> list[UsageEvent]:
+    with Ledger.open(gateway.data_dir) as ledger:
+        ledger.ingest()
+        found = [event for event in ledger.events() if event.operation == operation]
+    return sorted(found, key=lambda event: event.time_ns)
+
+
+def budget_left(client: OpenAI) -> float:
+    raw = client.responses.with_raw_response.create(model="gpt-4.1", input="x", store=False, max_output_tokens=16)
+    return float(raw.headers["x-tidegate-budget-remaining-usd"])
+
+
+def test_a_stored_response_is_asked_for_again(ends: Ends) -> None:
+    for number in range(TIMES):
+        told = create(ends.one, input=f"{ASKED} {number}")
+        assert ends.one.responses.retrieve(told.id) == told
+        with ends.one.responses.retrieve(told.id, stream=True, starting_after=1) as stream:
+            events = list(stream)
+        assert events[0].sequence_number == 2
+        assert events[-1].type == "response.completed"
+        assert events[-1].response.model == "gpt-4.1"
+        (item,) = ends.one.responses.input_items.list(told.id, limit=5, order="asc")
+        assert f"{ASKED} {number}" in str(item)
+        ends.one.responses.delete(told.id)
+        with pytest.raises(openai.NotFoundError):
+            ends.one.responses.retrieve(told.id)
+    assert ends.simulator.calls()[-1].target.endswith(told.id.encode())
+    event = events_of(ends.gateway, "response_read")[-1]
+    assert (event.outcome, event.cost_nano, event.usage.total, event.model) == ("ok", 0, 0, "gpt-4.1")
+
+
+def test_a_stored_response_is_its_owners_alone(ends: Ends) -> None:
+    told = create(ends.one, background=True)
+    asked = len(ends.keys())
+    for refused in (
+        lambda: ends.two.responses.retrieve(told.id),
+        lambda: ends.two.responses.retrieve(told.id, stream=True),
+        lambda: ends.two.responses.input_items.list(told.id),
+        lambda: ends.two.responses.cancel(told.id),
+        lambda: ends.two.responses.delete(told.id),
+        lambda: ends.one.responses.retrieve("resp_nobodys"),
+        lambda: ends.one.responses.retrieve(told.id + "/../" + told.id),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            refused()
+    with pytest.raises(openai.AuthenticationError):
+        ends.one.with_options(api_key="sk-wrong").responses.cancel(told.id)
+    assert len(ends.keys()) == asked
+    assert ends.one.responses.cancel(told.id).status == "cancelled"
+
+
+def test_an_upstreams_refusal_passes(ends: Ends) -> None:
+    told = create(ends.one)
+    with pytest.raises(openai.BadRequestError, match="synchronous"):
+        ends.one.responses.cancel(told.id)
+    with OpenAI(base_url=f"{ends.simulator.url}/v1", api_key=ends.keys()[-1]) as direct:
+        direct.responses.delete(told.id)
+    for _ in range(8):  # what is not there is nobody's fault: no circuit opens
+        with pytest.raises(openai.NotFoundError):
+            ends.one.responses.retrieve(told.id)
+    assert create(ends.one).output_text
+
+
+def test_the_background_is_paid_for_once(ends: Ends) -> None:
+    before = budget_left(ends.one)
+    told = create(ends.one, background=True, max_output_tokens=30_000)
+    assert (told.status, told.usage) == ("queued", None)
+    made = events_of(ends.gateway, "chat")[-1]
+    assert (made.usage.source, made.cost_nano) == ("unknown", None)
+    assert before - budget_left(ends.one) > 0.1
+    assert ends.one.responses.retrieve(told.id).status == "in_progress"
+    done = ends.one.responses.retrieve(told.id)
+    assert (done.status, ends.one.responses.retrieve(told.id).status) == ("completed", "completed")
+    assert before - budget_left(ends.one) < 0.01
+    waiting, told_it, after = events_of(ends.gateway, "response_read")[-3:]
+    assert done.usage is not None
+    assert (told_it.usage.total, told_it.usage.source) == (done.usage.total_tokens, "reported")
+    cost = done.usage.input_tokens * 1_000 + done.usage.output_tokens * 4_000
+    assert (told_it.cost_nano, made.charged_nano + told_it.charged_nano) == (cost, cost)
+    assert {(one.usage.total, one.cost_nano, one.charged_nano) for one in (waiting, after)} == {(0, 0, 0)}
+
+
+def test_the_background_streamed(ends: Ends) -> None:
+    told = create(ends.one, background=True, stream=True)
+    event = events_of(ends.gateway, "chat")[-1]
+    assert (event.usage.total, event.usage.source) == (told.usage.total_tokens, "reported")
+    assert ends.one.responses.retrieve(told.id).status in ("in_progress", "completed")
+    assert events_of(ends.gateway, "response_read")[-1].usage.total == 0
+
+
+def test_counting_and_compacting(ends: Ends) -> None:
+    counted = ends.one.responses.input_tokens.count(model="gpt-4.1", input=ASKED)
+    assert counted.input_tokens == create(ends.one).usage.input_tokens
+    for number in range(TIMES):
+        raw = ends.one.responses.with_raw_response.compact(model="gpt-4.1", input=f"{ASKED} {number}")
+        assert raw.parse().usage.output_tokens > 0
+        items = [*json.loads(raw.text)["output"], {"role": "user", "content": "And?"}]
+        assert create(ends.one, input=items).output_text  # only the credential that sealed it can read it
+    event = events_of(ends.gateway, "compaction")[-1]
+    assert event.usage.output > 0
+    assert event.cost_nano

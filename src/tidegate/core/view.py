@@ -15,6 +15,11 @@ Operation = Literal[
     "inference",
     "description",
     "token_count",
+    "compaction",
+    "response_read",
+    "response_input",
+    "response_cancel",
+    "response_delete",
     "rerank",
     "image",
     "image_edit",
@@ -27,7 +32,9 @@ Operation = Literal[
     "batch",
 ]
 
-FREE: frozenset[Operation] = frozenset(("description", "token_count", "object"))
+STORED: frozenset[Operation] = frozenset(("response_read", "response_input", "response_cancel", "response_delete"))
+"""They concern an answer that its upstream keeps, `View.about`; their requests have no body."""
+FREE: frozenset[Operation] = frozenset(("description", "token_count", "object")) | STORED
 """They compute nothing: they count as a request, and cost nothing."""
 UNMETERED: frozenset[Operation] = frozenset(
     ("image", "image_edit", "image_variation", "speech", "transcription", "translation")
@@ -37,7 +44,12 @@ OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translatio
 """Their answers are of whatever content type the upstream says."""
 FORMS: frozenset[Operation] = frozenset(("image_edit", "image_variation", "transcription", "translation"))
 """Their requests are forms of several parts, or may be: their content type says how to read them (`PathTells.media`)."""
-METHODS: dict[Operation, bytes] = {"description": b"GET"}
+METHODS: dict[Operation, bytes] = {
+    "description": b"GET",
+    "response_read": b"GET",
+    "response_input": b"GET",
+    "response_delete": b"DELETE",
+}
 """The HTTP method of operations that are no POST."""
 
 
@@ -131,6 +143,12 @@ class View(Struct):
     """What it names that lies at one upstream."""
     left: tuple[Kept, ...] = ()
     """What the answer has left at its upstream so far and nobody has taken note of yet: put there by its reader."""
+    about: str = ""
+    """The answer at the upstream that it asks for again, or that it has made there."""
+    path: str = ""
+    """What the upstream's path has behind the operation's own, where that is not the model's to say."""
+    background: bool = False
+    """It is answered before it is done."""
     pin: Pin | None = None
     """Set where the call cannot go to any other credential."""
     kept: bytes = b""

@@ -8,6 +8,7 @@ from tidegate.core.view import View
 _BASE64: Final = re.compile(rb'"[A-Za-z0-9+/=]{1024,}"')
 _PROMPTS: Final = (
     *("system", "messages", "tools", "toolConfig"),
+    *("input", "instructions"),
     *("contents", "systemInstruction", "system_instruction", "generateContentRequest", "generate_content_request"),
 )
 """Where the dialects have them."""

@@ -75,6 +75,8 @@ def remember(runtime: Runtime, owner: str, view: View, candidate: Candidate) -> 
         if kind != "response":
             runtime.makers.note(name, Maker(provider, credential, owner))
             continue
+        if view.background:
+            view.about = name
         one = Owned(
             kind="response",
             id=name,

@@ -11,17 +11,16 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.core.problem import Problem
-from tidegate.core.view import METHODS
+from tidegate.core.view import METHODS, View
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
 from tidegate.gateway.batch_watch import BatchWatch
-from tidegate.gateway.begin import begin
+from tidegate.gateway.begin import begin, begin_stored
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
-from tidegate.gateway.kept_responses import PATH as KEPT_PATH
 from tidegate.gateway.kept_responses import ask_again
 from tidegate.gateway.object_paths import ObjectAsked, read_object_path
 from tidegate.gateway.objects import serve_object
@@ -29,6 +28,8 @@ from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
 from tidegate.gateway.passthrough import begin_passthrough
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.signed_access import ELSEWHERE, MISMATCH, is_signed
+from tidegate.gateway.stored_responses import PATH as STORED_PATH
+from tidegate.gateway.stored_responses import stored_view
 from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 
@@ -160,7 +161,7 @@ class GatewayApp:
             exchange.respond(200, _JSON, b"")  # Claude Code asks this before its first call
         elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):
             self._models(exchange)
-        elif request.method in (b"GET", b"HEAD", b"DELETE") and KEPT_PATH.fullmatch(path):
+        elif request.method in (b"GET", b"HEAD", b"DELETE", b"POST") and STORED_PATH.fullmatch(path):
             self._kept(exchange)
         else:
             self._object(exchange)
@@ -178,11 +179,15 @@ class GatewayApp:
 
     def _kept(self, exchange: Exchange) -> None:
         request = exchange.request
-        identified = self._identified(request)
-        if isinstance(identified, Problem):
-            self._refuse(exchange, identified)
+        caller = self._caller(exchange)
+        if caller is None:
             return
-        told = ask_again(self._runtime.answers, identified[1].name, request)
+        consumer, digest = caller
+        view = stored_view(self._runtime, consumer.name, request)
+        if isinstance(view, View):
+            begin_stored(self._runtime, exchange, view, consumer, digest)
+            return
+        told = view or ask_again(self._runtime.answers, consumer.name, request)
         if isinstance(told, Problem):
             self._refuse(exchange, told)
         else:
@@ -238,7 +243,9 @@ def _openai_page(models: list[ListedModel]) -> object:
 
 def _is_known(request: Request) -> bool:
     """Of paths that no dialect matches."""
-    return request.path.startswith(PASSTHROUGH) or isinstance(read_object_path(request), ObjectAsked)
+    if request.path.startswith(PASSTHROUGH) or STORED_PATH.fullmatch(request.path):
+        return True
+    return isinstance(read_object_path(request), ObjectAsked)
 
 
 def _unknown_path(request: Request) -> Problem:

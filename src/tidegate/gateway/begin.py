@@ -11,6 +11,7 @@ from tidegate.core.view import FORMS, PathTells, View
 from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.affinity import bind
 from tidegate.gateway.call import Call
 from tidegate.gateway.endpoints import Endpoint
@@ -41,6 +42,18 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
         if unbound is not None:
             refuse(runtime, exchange, record, view, unbound)
             return
+    _admit(runtime, exchange, view, record)
+
+
+def begin_stored(runtime: Runtime, exchange: Exchange, view: View, consumer: CompiledConsumer, digest: bytes) -> None:
+    """A call about a response that an upstream keeps: `stored_responses` has read it."""
+    record = CallRecord(runtime, DIALECTS[view.dialect], view.operation, consumer, digest, exchange.request)
+    view.id, view.time_ns, view.headers = record.id, record.time_ns, exchange.request.headers
+    _admit(runtime, exchange, view, record)
+
+
+def _admit(runtime: Runtime, exchange: Exchange, view: View, record: CallRecord) -> None:
+    consumer, request = record.consumer, exchange.request
     region = consumer.region or header_value(request.headers, b"x-tidegate-region").decode("latin-1") or None
     enter(runtime, exchange, record, view, admit(view, consumer, runtime.compiled, region))
 

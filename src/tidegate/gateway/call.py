@@ -51,6 +51,7 @@ from tidegate.gateway.kept_responses import keep
 from tidegate.gateway.passing import attempt_kind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
+from tidegate.gateway.stored_responses import account
 from tidegate.gateway.upstreams import Credential, signature
 from tidegate.gateway.verbatim import Verbatim, VerbatimAttempt, VerbatimRelay
 from tidegate.state.health import TargetKey
@@ -176,8 +177,8 @@ class Call:
 
     def answered(self, attempt: Attempt, usage: Usage, body: bytes) -> None:
         self._succeeded(attempt)
-        cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
         self._remember(attempt)
+        cost = self._end(End(200, "ok", usage=usage, candidate=attempt.candidate))
         told = "unknown" if cost is None else usd_from_nano(cost)
         head = f"{self._head(attempt.candidate, self._kind(attempt, _JSON))}x-tidegate-cost-usd: {told}\r\n"
         self._keep()
@@ -218,8 +219,8 @@ class Call:
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
         blame = blame_of(fault.kind, fault.status, fault.told.code)
-        if fault.status == 404 and self._view.suffix:
-            blame = Blame.NOBODY  # the version that the client itself put into the path may be what is not there
+        if fault.status == 404 and (self._view.suffix or self._view.path):
+            blame = Blame.NOBODY  # what the client itself put into the path may be what is not there
         self._over(attempt, fault_name(fault), fault.detail)
         self._hold_against(blame, attempt, fault)
         self._fault = (fault, attempt.candidate, attempt.relay.native and not fault.told.foreign)
@@ -356,7 +357,7 @@ class Call:
             fixed = credential.head_of(view.parts.method, view.parts.target)
         else:
             own = self._native_headers(dialect) if relay.native else credential.defaults
-            fixed = credential.head(dialect, view.operation, model + view.suffix, view.stream)
+            fixed = credential.head(dialect, view.operation, view.path or model + view.suffix, view.stream)
         if view.upstream_headers:
             own = encode_headers(view.upstream_headers)
         if view.media:
@@ -461,6 +462,9 @@ class Call:
 
     def _end(self, end: End) -> int | None:
         """Settles and records, before the last byte is sent. Returns the cost in nano-USD; None if unknown."""
+        view = self._view
+        if view.about:
+            account(self._runtime, self._record.consumer.name, view, self._route, self._grant, end)
         self._runtime.metrics.in_flight -= 1
         self._exchange.listener = None
         return self._record.keep(self._runtime, self._view, self._grant, end)

@@ -3,7 +3,6 @@
 They are kept in this worker's memory. A name that is not here may be the upstream's own: natively it passes.
 """
 
-import re
 from typing import Final
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -12,10 +11,10 @@ import msgspec
 from tidegate.core.problem import Problem
 from tidegate.core.view import View
 from tidegate.dialects.responses import conversation
+from tidegate.gateway.stored_responses import PATH
 from tidegate.state.answers import KeptAnswer, KeptAnswers
 from tidegate.wire.message import Request
 
-PATH: Final = re.compile(rb"(?:/openai)?/v1/responses/([^/]+)(/input_items)?")
 _MOST_ITEMS: Final = 100
 
 
@@ -58,17 +57,21 @@ def ask_again(kept: KeptAnswers, owner: str, request: Request) -> bytes | Proble
     asked = PATH.fullmatch(request.path)
     assert asked is not None  # noqa: S101 - the caller has matched it
     name = unquote_to_bytes(asked[1]).decode(errors="replace")
-    items = asked[2] is not None
+    items, cancel = asked[2] == b"/input_items", asked[2] == b"/cancel"
     query = parse_qs(request.query.decode("latin-1"))
-    if request.method not in (b"GET", b"HEAD") and (request.method != b"DELETE" or items):
-        return Problem(status=405, code="invalid_request", message="This path takes GET; a response itself DELETE too.")
+    if cancel != (request.method == b"POST") or (request.method == b"DELETE" and items):
+        message = "A response takes GET and DELETE, its `input_items` GET, its `cancel` POST."
+        return Problem(status=405, code="invalid_request", message=message)
+    found = kept.find(owner, name)
+    if found is None:
+        message = f"No response `{name[:100]}` is kept for this key, or any more."
+        return Problem(status=404, code="not_found", message=message)
     if query.get("stream", [""])[-1] == "true":
         message = "`stream`: a response that is kept is given whole. Leave it out."
         return Problem(status=400, code="unsupported_field", message=message, field="stream")
-    found = kept.find(owner, name)
-    if found is None:
-        message = f"No response `{name[:100]}` is kept for this key. Responses of providers' own are not served here."
-        return Problem(status=404, code="not_found", message=message)
+    if cancel:
+        message = "Only a response that was made with `background: true` can be cancelled."
+        return Problem(status=400, code="invalid_request", message=message)
     if request.method == b"DELETE":
         kept.drop(owner, name)
         return msgspec.json.encode({"id": name, "object": "response", "deleted": True})

@@ -14,6 +14,7 @@ from tidegate.gateway.signed_access import SignedAccess
 from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
 from tidegate.state.answers import KeptAnswers
+from tidegate.state.debts import Debts
 from tidegate.state.health import Health
 from tidegate.state.makers import Makers
 from tidegate.state.memory import MemoryState
@@ -53,6 +54,7 @@ class Runtime:
         self.ids = CallIds()
         self.answers = KeptAnswers(clock)
         self.makers = Makers()
+        self.debts = Debts()
         self.owned = OwnedObjects(clock) if owned is None else owned
         self.signed_access = SignedAccess.of(snapshot)
         self._turns: dict[str, int] = {}

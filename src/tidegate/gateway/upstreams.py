@@ -15,7 +15,7 @@ from tidegate import __version__
 from tidegate.config.service_account import BadServiceAccount, ServiceAccount, read_service_account
 from tidegate.core.clock import Clock
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
-from tidegate.core.view import FORMS, METHODS, Operation
+from tidegate.core.view import FORMS, METHODS, STORED, Operation
 from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
 from tidegate.dialects.keeping import KEEPERS
 from tidegate.dialects.registry import DIALECTS
@@ -140,6 +140,8 @@ class Credential:
             fixed = self._bare if operation in FORMS else self._fixed
             if len(self._heads) >= _MAX_HEADS:
                 self._heads.clear()  # clients can choose versions of a model: their number is theirs
+            if operation in STORED:
+                return b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), fixed)  # each path is one call's
             head = self._heads[key] = b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), fixed)
         return head
 

@@ -96,6 +96,14 @@ class MemoryState:
             elif kind == "concurrency" and not grant.lapsed:
                 counter.settle(mark, amount, 0)
 
+    def correct(self, grant: Grant, *, tokens: int, money_nano: int) -> None:
+        """Of a grant that was settled as reserved: what it turned out to be. To be called once."""
+        for counter, amount, mark in zip(grant.counters, grant.amounts, grant.marks, strict=True):
+            if counter.kind == "money":
+                counter.settle(mark, 0, money_nano - amount)
+            elif counter.kind == "tokens":
+                counter.settle(mark, amount, tokens)
+
     def release(self, grant: Grant) -> None:
         """No upstream served the call: money and tokens go back. The request stays counted: it was made."""
         self.settle(grant, tokens=0, money_nano=0)

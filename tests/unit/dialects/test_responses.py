@@ -70,8 +70,12 @@ class TestRead:
         assert (problem.status, problem.code, problem.field) == (400, "invalid_request", field)
         assert says in problem.message
 
-    def test_what_runs_in_the_background_has_no_cost_that_anyone_would_see(self) -> None:
-        assert refused(body(background=True)).field == "background"
+    def test_what_runs_in_the_background_is_an_upstreams_to_keep(self) -> None:
+        view = DIALECT.read("chat", body(background=True))
+        assert view.background
+        with pytest.raises(UnreadableRequest) as caught:
+            CODEC.decode_request(view)
+        assert caught.value.problem.field == "background"
 
     def test_state_of_the_provider_alone_is_a_prompt(self) -> None:
         assert DIALECT.read("chat", b'{"model":"m","prompt":{"id":"p"}}').model == "m"

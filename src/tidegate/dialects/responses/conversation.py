@@ -50,6 +50,11 @@ def may_be_kept(view: View) -> bool:
     return store is None or bytes(store) != b"false"
 
 
+def is_stored(view: View) -> bool:
+    """Whether the answer stays at an upstream that keeps answers."""
+    return view.operation == "chat" and may_be_kept(view)
+
+
 def asked_items(view: View) -> bytes:
     """The request's `input` as a JSON list of items."""
     raw = view.fields.get("input")

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
+from tidegate.core.view import NO_PATH_TELLS, STORED, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import (
@@ -25,7 +25,6 @@ from tidegate.dialects.fields import (
     read_count,
     read_fields,
     read_string,
-    unsupported_field,
 )
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.responses import conversation
@@ -39,6 +38,7 @@ from tidegate.dialects.service_tiers import tiered
 from tidegate.wire.sse import SseSplitter
 
 PATH: Final = "/responses"
+_PATHS: Final[Mapping[Operation, str]] = {"token_count": "/responses/input_tokens", "compaction": "/responses/compact"}
 SSE_HEAD: Final = "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 _PROMPTS: Final = ("input", "prompt", "previous_response_id", "conversation")
 _AFFINITY_BYTES: Final = 1_024
@@ -53,7 +53,11 @@ class Responses:
     name: str = "openai-responses"
     family: str = "openai-responses"
     chat: ChatCodec | None = ResponsesChat()
-    client_paths: Mapping[bytes, Operation] = {b"/v1" + PATH.encode(): "chat"}
+    client_paths: Mapping[bytes, Operation] = {
+        b"/v1/responses": "chat",
+        b"/v1/responses/input_tokens": "token_count",
+        b"/v1/responses/compact": "compaction",
+    }
     prefix: bytes = b"/openai"
     matches_paths: bool = False
     telling_headers: tuple[bytes, ...] = ()
@@ -71,9 +75,6 @@ class Responses:
         prompt = next((name for name in _PROMPTS if name in fields and present(fields[name]) is not None), None)
         if prompt is None:
             raise bad_field("`input` is missing: add it to the request body.", "input")
-        if read_boolean(fields, "background"):
-            # It would be answered before it is done, and nobody would know what it cost.
-            raise unsupported_field("background", "`background` is not served here. Stream the answer instead.")
         size = len(body)
         text = bytes(fields[prompt])
         refers = references(fields)
@@ -81,7 +82,7 @@ class Responses:
             dialect=self.name,
             operation=operation,
             model=model,
-            stream=read_boolean(fields, "stream"),
+            stream=operation == "chat" and read_boolean(fields, "stream"),
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
@@ -91,13 +92,15 @@ class Responses:
             affinity=text[:_AFFINITY_BYTES],
             hidden_context=conversation.is_hidden(fields),
             refers=refers,
+            background=operation == "chat" and read_boolean(fields, "background"),
             previous=refers[0].name if refers and refers[0].kind == "response" else "",
         )
 
     def upstream_path(
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
-        return base_path + PATH
+        """Of what an upstream keeps `model` is the rest of its path."""
+        return base_path + _path(operation, model)
 
     def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
         return b"authorization", b"Bearer " + api_key.encode()
@@ -107,9 +110,11 @@ class Responses:
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         view.dropped = ()
+        if view.operation in STORED:
+            return b""
         fields = view.fields
         fields["model"] = Raw(_encode(upstream.name))
-        if output_cap is not None and view.max_output_tokens is None:
+        if output_cap is not None and view.operation == "chat" and view.max_output_tokens is None:
             fields["max_output_tokens"] = Raw(b"%d" % output_cap)
         return _encode({**fields, "input": without_sealed(fields["input"])} if "input" in fields else fields)
 
@@ -127,7 +132,7 @@ class Responses:
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         if "model" in answer.fields:
             answer.fields["model"] = Raw(_encode(view.model))
-        view.left = left_by_answer(answer.fields, stored=conversation.may_be_kept(view))
+        view.left = left_by_answer(answer.fields, stored=conversation.is_stored(view))
         return _encode(answer.fields)
 
     def stream_reader(self, view: View) -> EventReader:
@@ -142,6 +147,13 @@ class Responses:
     def encode_problem(self, problem: Problem) -> bytes:
         return encode_error(problem)
 
+    def encode_count(self, tokens: int) -> bytes:
+        return _encode({"object": "response.input_tokens", "input_tokens": tokens})
+
+
+def _path(operation: Operation, behind: str) -> str:
+    return PATH + behind if operation in STORED else _PATHS.get(operation, PATH)
+
 
 class AzureResponses(Responses):
     """The same under Azure's `/openai/v1` surface, where the model stays in the body."""
@@ -150,7 +162,7 @@ class AzureResponses(Responses):
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
         root = base_path.removesuffix("/openai/v1").removesuffix("/openai")
-        return f"{root}/openai/v1{PATH}"
+        return f"{root}/openai/v1{_path(operation, model)}"
 
     def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
         return b"api-key", api_key.encode()

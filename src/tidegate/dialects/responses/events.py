@@ -14,7 +14,7 @@ from tidegate.core.view import Kept, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
-from tidegate.dialects.responses.conversation import may_be_kept
+from tidegate.dialects.responses.conversation import is_stored
 from tidegate.dialects.responses.faults import ErrorEvent, error_event, fault_of
 from tidegate.dialects.responses.references import left_by_item
 from tidegate.dialects.responses.tool_usage import with_tools
@@ -67,7 +67,7 @@ class EventReader:
         self.content_events = 0
         self._model = Raw(_encode(view.model))
         self._view = view
-        self._stored = may_be_kept(view)
+        self._stored = is_stored(view)
         self._sequence = 0
 
     def read(self, event: bytes) -> StreamEvent:

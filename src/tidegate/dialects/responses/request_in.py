@@ -124,6 +124,9 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 def decode_request(fields: Mapping[str, Raw]) -> Request:
     """`fields` is the body's top level. Raises UnreadableRequest, naming the field that the hub cannot carry."""
+    if bytes(fields.get("background", b"")) == b"true":
+        message = "`background` cannot be honoured by the upstream of this model. Stream the answer instead."
+        raise unsupported_field("background", message)
     dropped: list[str] = []
     for name, raw in fields.items():
         if name in _MAPPED or present(raw) is None:
