@@ -77,6 +77,32 @@ def configuration() -> str:
 
 
 VERTEX = """\
+## Amazon Bedrock
+
+```yaml
+kind: Provider
+metadata: {name: bedrock}
+spec:
+  dialect: bedrock
+  baseUrl: https://bedrock-runtime.eu-central-1.amazonaws.com
+  region: eu-central-1
+  credentials: [{accessKeyId: {env: AWS_ACCESS_KEY_ID}, secretAccessKey: {env: AWS_SECRET_ACCESS_KEY}}]
+---
+kind: Model
+metadata: {name: claude-sonnet-4-5}
+spec: {targets: [{provider: bedrock, model: eu.anthropic.claude-sonnet-4-5-20250929-v1:0}]}
+```
+
+- A Bedrock API key goes into `apiKey` in place of the access key. Roles (instances, containers, web identities) are not
+  taken yet: temporary keys need their `sessionToken`, and are not renewed.
+- Calls are made in Converse. Clients of Anthropic's API get InvokeModel where the model's id says `claude`, so that cache
+  marks, thoughts and counts of tokens stay as they are; betas that Bedrock does not know, and `service_tier`, are dropped
+  and named in `x-tidegate-dropped`. Of an ARN without the model's name in it nothing is known: it is called in Converse.
+- Embeddings (`task: embedding`): `amazon.titan-embed-…`, `amazon.nova-2-multimodal-embeddings-…`, `cohere.embed-…`, and
+  profiles of them. Titan and Nova take one text a call: several in one request are refused by name.
+- Clients: boto3 and `AnthropicBedrock`, with the gateway's address as endpoint, and a key of the gateway as their bearer
+  token or an [access key](operations.md#clients-that-sign-their-requests) that follows from it.
+
 ## Google Vertex AI
 
 ```yaml
