@@ -93,6 +93,8 @@ class PoolSettings:
     idle_expiry: float = 30.0
     max_waiting: int = 1000
     tls: TlsSettings = field(default_factory=TlsSettings)
+    context: ssl.SSLContext | None = None
+    """In place of one made from `tls`: for pools that are many and do not last."""
     use_environment_proxy: bool = True
 
 
@@ -110,7 +112,7 @@ class Pool:
         self._all: set[PooledConnection] = set()
         self._waiting: deque[Call] = deque()
         self._connecting: dict[asyncio.Task[None], Call] = {}
-        self._ssl = settings.tls.context() if origin.scheme == "https" else None
+        self._ssl = (settings.context or settings.tls.context()) if origin.scheme == "https" else None
         self._proxy: Proxy | None = None
         self._proxy_fault = ""
         if settings.use_environment_proxy:
