@@ -168,6 +168,10 @@ EXAMPLES: dict[str, Example] = {
         (("", "kind: Gateway\nspec: {awsAccess: {secret: short}}"),),
         (("", f"kind: Gateway\nspec: {{awsAccess: {{secret: {'x' * 32}}}}}"),),
     ),
+    "invalid-allowed-network": Example(
+        (("", "kind: Gateway\nspec: {remoteMedia: {allowNetworks: [intranet]}}"),),
+        (("", "kind: Gateway\nspec: {remoteMedia: {allowNetworks: [10.1.0.0/16]}}"),),
+    ),
     "no-targets": Example((("targets: [{provider: east, model: small-1}]", "targets: []"),), ()),
     "weights-all-zero": Example(
         (("priority: 1, weight: 1", "priority: 1, weight: 0"),),

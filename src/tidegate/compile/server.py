@@ -1,12 +1,12 @@
 """`kind: Gateway` → ServerSpec. A configuration without one gets the same defaults."""
 
 from tidegate.config.gateway import Gateway, GatewaySettings
-from tidegate.core.snapshot import CorsSpec, ServerSpec
+from tidegate.core.snapshot import CorsSpec, RemoteMediaSpec, ServerSpec
 
 
 def server_spec(gateway: Gateway | None) -> ServerSpec:
     spec = GatewaySettings() if gateway is None else gateway.spec
-    limits, times, cors, tls = spec.limits, spec.timeouts, spec.cors, spec.tls
+    limits, times, cors, tls, media = spec.limits, spec.timeouts, spec.cors, spec.tls, spec.remote_media
     return ServerSpec(
         max_head_bytes=limits.max_head_bytes,
         max_headers=limits.max_headers,
@@ -34,4 +34,12 @@ def server_spec(gateway: Gateway | None) -> ServerSpec:
         retry_share=spec.retry_share,
         access_log=spec.access_log,
         aws_access=None if spec.aws_access is None else spec.aws_access.secret,
+        remote_media=RemoteMediaSpec(
+            enabled=media.enabled,
+            max_bytes=media.max_bytes,
+            timeout=media.timeout,
+            ports=media.ports,
+            allow_hosts=media.allow_hosts,
+            allow_networks=media.allow_networks,
+        ),
     )

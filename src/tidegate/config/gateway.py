@@ -8,6 +8,7 @@ from tidegate.config.metadata import ApiVersion, Metadata
 from tidegate.config.scalars import Duration, Size
 from tidegate.core.snapshot import SecretRef
 
+Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 SizeLimit = Annotated[Size, Meta(ge=1024)]
 
@@ -69,6 +70,21 @@ class AwsAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     """What the access keys are derived from: at least 32 random characters. A new one makes all of them anew."""
 
 
+class RemoteMedia(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    enabled: bool = True
+    """False: nothing is fetched, and such calls are refused."""
+    max_bytes: SizeLimit = 10_485_760
+    """Size of one file; those of one call may have four times as much together."""
+    timeout: Duration = 10.0
+    """For one file, with all that it redirects to."""
+    ports: tuple[Port, ...] = (80, 443)
+    """Ports that are fetched from."""
+    allow_hosts: tuple[str, ...] = ()
+    """The only hosts that are fetched from (`cdn.example.com`, or `*.example.com` for all below it); empty: any."""
+    allow_networks: tuple[str, ...] = ()
+    """Addresses or networks (`10.1.0.0/16`) that may be fetched from although they are not public."""
+
+
 class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     limits: GatewayLimits = GatewayLimits()
     """Sizes and counts beyond which requests are refused."""
@@ -88,6 +104,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One JSON line per call on standard output."""
     aws_access: AwsAccess | None = None
     """Takes requests at Bedrock's paths that are signed with an access key of `tidegate keys aws-access`; absent: none."""
+    remote_media: RemoteMedia = RemoteMedia()
+    """Pictures and documents that a call gives by URL, where its upstream takes bytes alone: they are fetched."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

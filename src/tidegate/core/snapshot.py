@@ -160,6 +160,17 @@ class CorsSpec(Struct, frozen=True, kw_only=True):
     max_age: int = 600
 
 
+class RemoteMediaSpec(Struct, frozen=True, kw_only=True):
+    """Files that calls give by URL. Sizes in bytes, times in seconds."""
+
+    enabled: bool = True
+    max_bytes: int = 10_485_760
+    timeout: float = 10.0
+    ports: tuple[int, ...] = (80, 443)
+    allow_hosts: tuple[str, ...] = ()
+    allow_networks: tuple[str, ...] = ()
+
+
 class ServerSpec(Struct, frozen=True, kw_only=True):
     """The gateway's own settings (`kind: Gateway`). Sizes in bytes, times in seconds."""
 
@@ -185,6 +196,7 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     access_log: bool = True
     aws_access: SecretRef | None = None
     """What consumers' AWS access keys are derived from; None: requests signed with one are refused."""
+    remote_media: RemoteMediaSpec = RemoteMediaSpec()
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The few fields of a request that decisions need. The body stays bytes."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -69,6 +70,15 @@ class PathTells(Struct, frozen=True):
 
 
 NO_PATH_TELLS = PathTells()
+
+
+class FetchedBytes(Struct, frozen=True):
+    """A file that a request gave by its URL."""
+
+    media_type: str
+    """What its first bytes say."""
+    data: str
+    """Base64."""
 
 
 class Pin(Struct, frozen=True):
@@ -159,6 +169,8 @@ class View(Struct):
     """Of the dialect's own, what the attempt under way must send: the reverse of it. Empty: its defaults."""
     version: bytes = b""
     """Of the API, as the family's own dialect says it in a header, where the client has said it in its body."""
+    fetched: Mapping[str, FetchedBytes] = {}
+    """By URL, what had to be fetched for an upstream that takes bytes alone."""
     dropped: tuple[str, ...] = ()
     """Hints that the attempt under way does without, by the client's names."""
     renamed_tools: dict[str, str] = {}

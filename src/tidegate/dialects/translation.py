@@ -33,6 +33,7 @@ from tidegate.dialects.dialect import (
     UnreadableRequest,
     UpstreamModel,
 )
+from tidegate.dialects.remote import NeedsBytes, put_bytes, remote_files
 from tidegate.dialects.tool_names import restore_name
 
 _DELTAS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta, ReasoningSealed, Finished)
@@ -52,6 +53,8 @@ class Translation:
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         request = self._client.decode_request(view)
+        if view.fetched:
+            put_bytes(request.items, view.fetched)
         if request.max_output_tokens is None:
             request.max_output_tokens = output_cap
         if upstream.max_output_tokens is not None and request.max_output_tokens is not None:
@@ -59,6 +62,9 @@ class Translation:
             request.max_output_tokens = min(request.max_output_tokens, upstream.max_output_tokens)
         try:
             body = self._upstream.encode_request(request, upstream)
+        except NeedsBytes as error:
+            wanted = remote_files(request.items, error.kinds)
+            raise NeedsBytes(_told_of_messages(error.problem, request).problem, wanted=wanted) from error
         except UnreadableRequest as error:
             raise _told_of_messages(error.problem, request) from error
         view.dropped = tuple(dict.fromkeys(request.dropped))

@@ -6,12 +6,14 @@ its grant and leaves one UsageEvent and one Decision, before the last byte of th
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.core.view import OPAQUE, View
+from tidegate.core.view import OPAQUE, FetchedBytes, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
@@ -26,6 +28,7 @@ from tidegate.decide.route import (
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, Dialect, Relay, UnreadableRequest
 from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
+from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.affinity import leads_elsewhere, remember
 from tidegate.gateway.attempt import Attempt, UpstreamFault
 from tidegate.gateway.faults import (
@@ -50,6 +53,7 @@ from tidegate.gateway.headers import (
 from tidegate.gateway.kept_responses import keep
 from tidegate.gateway.passing import attempt_kind
 from tidegate.gateway.record import CallRecord, End
+from tidegate.gateway.remote_media import Fetching
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.stored_responses import account
 from tidegate.gateway.upstreams import Credential, signature
@@ -80,6 +84,7 @@ class Call:
         "_exchange",
         "_fallbacks",
         "_fault",
+        "_fetching",
         "_grant",
         "_latest",
         "_record",
@@ -88,6 +93,7 @@ class Call:
         "_runtime",
         "_timer",
         "_tried",
+        "_unfetched",
         "_unhonoured",
         "_upstreams",
         "_view",
@@ -120,6 +126,8 @@ class Call:
         self._fault: tuple[UpstreamFault, Candidate, bool] | None = None
         self._unhonoured: Problem | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fetching: Fetching | None = None
+        self._unfetched: Problem | None = None
         self._client_headers = upstream_headers(exchange.request)
 
     def start(self) -> None:
@@ -131,6 +139,8 @@ class Call:
         attempt = self._attempt
         if attempt is not None:
             attempt.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
         if self._grant.open:
             candidate = None if attempt is None else attempt.candidate
             self._end(End(500, "failed", code="internal_error", reason="the gateway failed", candidate=candidate))
@@ -142,6 +152,8 @@ class Call:
         attempt = self._attempt
         if self._timer is not None:
             self._timer.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
         if attempt is None:
             self._end(
                 End(_CLIENT_GONE, "cancelled", reason="the client left between two attempts", usage=_NOTHING_USED)
@@ -296,7 +308,6 @@ class Call:
     def _try(self, candidate: Candidate) -> None:
         runtime, view, target = self._runtime, self._view, candidate.target
         self._timer = None
-        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
         provider = target.provider
         dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
         verbatim = isinstance(view.parts, Verbatim)
@@ -313,6 +324,9 @@ class Call:
             if view.refers and not relay.native and view.pin is None and self._leads_elsewhere(candidate):
                 self._next(retry=False)
                 return
+        except NeedsBytes as needs:
+            self._fetch(candidate, needs)
+            return
         except UnreadableRequest as error:
             self._cannot_honour(candidate, error.problem)
             return
@@ -321,6 +335,7 @@ class Call:
             log.exception("a request could not be encoded")
             self._cannot_honour(candidate, not_encoded(candidate.target.label))
             return
+        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
         self._attempts_left -= 1
         self._record.attempts_made += 1
         credential = self._upstreams.credential(provider.name, candidate.credential)
@@ -371,6 +386,27 @@ class Call:
         request = self._exchange.request
         lacking = [pair for pair in dialect.default_headers() if request.header(pair[0]) is None]
         return upstream_headers(request, dialect.native_headers) + encode_headers(lacking)
+
+    def _fetch(self, candidate: Candidate, needs: NeedsBytes) -> None:
+        """This upstream takes bytes where the client gave URLs: the call waits for them, once."""
+        media, view = self._runtime.remote_media, self._view
+        if not media.spec.enabled or not needs.wanted or needs.wanted.keys() <= view.fetched.keys():
+            self._cannot_honour(candidate, needs.problem)
+        elif self._unfetched is not None:
+            self._cannot_honour(candidate, self._unfetched)
+        else:
+            self._record.notes.append(f"{len(needs.wanted)} files by URL fetched for {candidate.target.name}")
+            left = self._deadline - self._runtime.clock.monotonic()
+            self._fetching = media.fetch(needs, left, partial(self._fetched, candidate))
+
+    def _fetched(self, candidate: Candidate, told: Mapping[str, FetchedBytes] | Problem) -> None:
+        self._fetching = None
+        if isinstance(told, Problem):
+            self._unfetched = told
+            self._cannot_honour(candidate, told)
+        else:
+            self._view.fetched = {**self._view.fetched, **told}
+            self._next(retry=False)
 
     def _cannot_honour(self, candidate: Candidate, problem: Problem) -> None:
         """This upstream would have to leave out something that matters: another may not."""

@@ -10,6 +10,7 @@ from tidegate.decide.compiled import Compiled
 from tidegate.gateway.access_log import AccessLog
 from tidegate.gateway.ids import CallIds
 from tidegate.gateway.metrics import Metrics, Sample
+from tidegate.gateway.remote_media import RemoteMedia
 from tidegate.gateway.signed_access import SignedAccess
 from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
@@ -55,6 +56,7 @@ class Runtime:
         self.answers = KeptAnswers(clock)
         self.makers = Makers()
         self.debts = Debts()
+        self.remote_media = RemoteMedia(loop, clock, snapshot.server.remote_media)
         self.owned = OwnedObjects(clock) if owned is None else owned
         self.signed_access = SignedAccess.of(snapshot)
         self._turns: dict[str, int] = {}
@@ -76,6 +78,7 @@ class Runtime:
         self.snapshot = snapshot
         self.compiled = compiled
         self.upstreams = upstreams
+        self.remote_media.configure(snapshot.server.remote_media)
         self.state.retain(compiled.bucket_keys)
         self.health.retain(compiled.target_keys)
         retired.retire(upstreams)

@@ -128,6 +128,7 @@ class Worker:
         await self._port.close()
         self._app.batches.close()
         self._runtime.upstreams.close()
+        self._runtime.remote_media.close()
         self._resolver.close()
         self._spool.close()
         await self._loop.shutdown_default_executor()

@@ -161,11 +161,15 @@ spec:
   retryShare: 0.5
   accessLog: false
   awsAccess: {secret: 0123456789abcdef0123456789abcdef}
+  remoteMedia:
+    {enabled: false, maxBytes: 1MiB, timeout: 1s, ports: [8443], allowHosts: [a.example], allowNetworks: [10.0.0.0/8]}
 """
     server = compiled(edited((("", settings),)), tmp_path).server
     default = compiled(BASE, tmp_path).server
     for field in msgspec.structs.fields(server):
         assert getattr(server, field.name) != getattr(default, field.name), field.name
+    for field in msgspec.structs.fields(server.remote_media):
+        assert getattr(server.remote_media, field.name) != getattr(default.remote_media, field.name), field.name
     assert (server.max_head_bytes, server.spool_bytes, server.drain_timeout) == (4096, 2_000_000, 0.5)
 
 

@@ -128,6 +128,18 @@ def unfit_access_secret(subject: Subject) -> Iterator[Hit]:
         yield Hit(gateway, path, f"a secret of {length} characters can be guessed", hint)
 
 
+def invalid_allowed_network(subject: Subject) -> Iterator[Hit]:
+    """A network that files may be fetched from is no address or network."""
+    gateway = subject.resources.gateway
+    for index, text in enumerate(gateway.spec.remote_media.allow_networks if gateway is not None else ()):
+        try:
+            ip_network(text)
+        except ValueError as error:
+            if gateway is not None:
+                hint = "Write an address such as 10.0.0.7, or a network such as 10.0.0.0/8."
+                yield Hit(gateway, ("spec", "remoteMedia", "allowNetworks", index), str(error), hint)
+
+
 def invalid_trusted_proxy(subject: Subject) -> Iterator[Hit]:
     """A trusted proxy is no address or network."""
     gateway = subject.resources.gateway

@@ -32,6 +32,7 @@ RULES: Final = (
     Rule("warning", providers.unset_credential),
     Rule("error", providers.unfit_access_secret),
     Rule("error", providers.invalid_trusted_proxy),
+    Rule("error", providers.invalid_allowed_network),
     Rule("error", routing.no_targets),
     Rule("error", routing.weights_all_zero),
     Rule("error", routing.impossible_breaker),

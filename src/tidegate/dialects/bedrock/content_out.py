@@ -32,6 +32,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.history import object_text, split_system, turns
+from tidegate.dialects.remote import NeedsBytes
 from tidegate.dialects.tool_names import legal_id, rename_tools
 
 Json = dict[str, Any]
@@ -146,7 +147,8 @@ class ContentEncoder:
     def _image(self, image: Image) -> Json:
         if not image.data:
             how = "by URL" if image.url else "by `file_id`"
-            raise self._unsupported(f"An image {how} cannot be sent to this upstream: send its data.")
+            refused = self._unsupported(f"An image {how} cannot be sent to this upstream: send its data.")
+            raise NeedsBytes(refused.problem, Image, File) if image.url else refused
         kind = _IMAGES.get(image.media_type.lower())
         if kind is None:
             raise self._unsupported(f"An image of type {image.media_type} cannot be sent to this upstream.")
@@ -167,7 +169,8 @@ class ContentEncoder:
             kind, data = kind or "txt", b64encode(file.text.encode()).decode()
         if not data:
             how = "by URL" if file.url else "by `file_id`"
-            raise self._unsupported(f"A document {how} cannot be sent to this upstream: send its data.")
+            refused = self._unsupported(f"A document {how} cannot be sent to this upstream: send its data.")
+            raise NeedsBytes(refused.problem, Image, File) if file.url else refused
         if kind is None:
             raise self._unsupported(f"A document of type {file.media_type} cannot be sent to this upstream.")
         name = file.name.rpartition(".")[0] if extension == kind else file.name

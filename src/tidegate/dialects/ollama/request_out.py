@@ -25,6 +25,7 @@ from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.model_rules import effort_of
 from tidegate.dialects.ollama.request_in import ORIGIN
+from tidegate.dialects.remote import NeedsBytes
 
 Json = dict[str, Any]
 
@@ -151,7 +152,8 @@ def _with_parts(role: str, parts: list[Part]) -> Json:
             case Image() if part.data:
                 images.append(part.data)
             case Image():
-                raise unsupported_field("messages", "Ollama fetches no pictures: send the picture's data.")
+                refused = unsupported_field("messages", "Ollama fetches no pictures: send the picture's data.")
+                raise NeedsBytes(refused.problem, Image) if part.url else refused
             case File() if part.text:
                 texts.append(part.text)
             case _:

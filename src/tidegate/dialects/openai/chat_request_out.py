@@ -31,6 +31,7 @@ from tidegate.dialects.fields import unsupported_field
 from tidegate.dialects.media import data_url
 from tidegate.dialects.model_rules import effort_of, nearest_effort, signs_calls, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
+from tidegate.dialects.remote import NeedsBytes
 
 Json = dict[str, Any]
 
@@ -234,7 +235,8 @@ def _file(file: File) -> Json:
         return {"type": "text", "text": file.text}
     if not file.data:
         how = "a URL" if file.url else "`file_id`"
-        raise unsupported_field("messages", f"A document by {how} cannot be sent to this upstream: send its data.")
+        refused = unsupported_field("messages", f"A document by {how} cannot be sent to this upstream: send its data.")
+        raise NeedsBytes(refused.problem, File) if file.url else refused
     name = file.name or "document." + file.media_type.rpartition("/")[2]
     return {"type": "file", "file": {"filename": name, "file_data": data_url(file.media_type, file.data)}}
 
