@@ -43,10 +43,11 @@ docs: $(BIN)/tidegate ## write the generated pages of docs/ anew
 bench: $(BIN)/tidegate ## measure against peers on this machine (bench/README.md)
 	$(BIN)/python bench/run.py
 
-interop: $(VENV)/.dev ## real servers behind the gateway (transformers serve, mlserver) and real agents in front of it (needs npm)
+interop: $(VENV)/.dev ## real servers behind the gateway, real agents and frameworks in front of it (some need npm)
 	$(BIN)/python -m tests.interop.real_server
 	$(BIN)/python -m tests.interop.real_mlserver
 	$(BIN)/python -m tests.interop.real_clients
+	$(BIN)/python -m tests.interop.real_frameworks
 
 soak: $(VENV)/.dev ## ten minutes at full load with faults
 	$(BIN)/python bench/soak.py

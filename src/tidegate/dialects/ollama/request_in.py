@@ -210,6 +210,8 @@ class _History:
 
     def __init__(self) -> None:
         self._waiting: list[ToolCall] = []
+        self._nameless: set[str] = set()
+        """Ids that stand for none: a client may answer such a call by an id of its own."""
         self._calls = 0
 
     def items(self, messages: list[_Message]) -> list[Item]:
@@ -240,15 +242,20 @@ class _History:
         raw = bytes(told.function.arguments)
         text = msgspec.json.decode(raw, type=str) if raw.startswith(b'"') else raw.decode()
         call = ToolCall(told.id or f"call_{self._calls}", told.function.name, object_text(text, where))
+        if told.id is None:
+            self._nameless.add(call.id)
         self._calls += 1
         self._waiting.append(call)
         return call
 
     def _answered(self, message: _Message, where: str) -> ToolCall:
-        for call in self._waiting:
-            if message.tool_call_id in (None, call.id) and message.tool_name in (None, call.name):
-                self._waiting.remove(call)
-                return call
+        name, told = message.tool_call_id, message.tool_name
+        fitting = [call for call in self._waiting if told in (None, call.name)]
+        meant = [call for call in fitting if call.id == name]
+        meant += [call for call in fitting if name is None or call.id in self._nameless]
+        if meant:
+            self._waiting.remove(meant[0])
+            return meant[0]
         raise bad_field(
             f"`{where}` is the result of a tool, but no call before it waits for one. Send the assistant's message with "
             "that call too.",

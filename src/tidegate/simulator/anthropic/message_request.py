@@ -220,11 +220,11 @@ def _read_tool_choice(fields: Fields, tools: tuple[Tool, ...]) -> tuple[str, boo
 
 def _read_format(fields: Fields) -> dict[str, Any] | None:
     config = fields.inner("output_config")
-    if config is None:
-        return None
-    config.only(frozenset({"effort", "format", "task_budget"}))
-    config.choice("effort", ("low", "medium", "high", "xhigh", "max"))
-    wanted = config.inner("format")
+    wanted = fields.inner("output_format")  # as the beta had it; still taken
+    if config is not None:
+        config.only(frozenset({"effort", "format", "task_budget"}))
+        config.choice("effort", ("low", "medium", "high", "xhigh", "max"))
+        wanted = config.inner("format") or wanted
     if wanted is None:
         return None
     wanted.only(frozenset({"type", "schema"}))
