@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import openai
 import pytest
 from openai.types import Batch
@@ -158,7 +159,7 @@ def settled(gateway: Gateway, batch: str) -> UsageEvent:
 
 
 def price_of(output: str) -> int:
-    """Nano-USD of the lines, each by its own usage."""
+    """Nano-USD of the lines, by their own usage."""
     total = 0
     for text in output.splitlines():
         told = json.loads(text)["response"]
@@ -166,7 +167,7 @@ def price_of(output: str) -> int:
             usage = told["body"]["usage"]
             cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
             total += (usage["prompt_tokens"] - cached) * 2000 + cached * 500 + usage["completion_tokens"] * 8000
-    return total
+    return total // 2  # as vendors sell batches
 
 
 def test_a_file_is_made_listed_read_and_removed(gateway: Gateway) -> None:
@@ -394,3 +395,43 @@ def test_a_restart_forgets_nothing(provider: SimulatorThread, tmp_path: Path) ->
         assert len(events(second, "batch")) == 1
     finally:
         second.kill()
+
+
+@pytest.mark.parametrize(
+    "spelled", ['"file_id":"NAME"', '"file\\u005Fid" : "NAME"', '"\\u0066ile_ids":["NAME"]', '"file_id":"\\u0066NAME"']
+)
+def test_a_request_cannot_name_the_file_of_another(gateway: Gateway, provider: SimulatorThread, spelled: str) -> None:
+    name = (
+        client(gateway)
+        .files.create(file=("a.txt", b"secret"), purpose="user_data", extra_headers={"x-tidegate-model": "writer"})
+        .id
+    )
+    written = spelled.replace("\\u0066NAME", "\\u0066" + name[1:]).replace("NAME", name)
+    part = b'{"type":"file","file":{%b}}' % written.encode()
+    body = b'{"model":"writer","messages":[{"role":"user","content":[%b]}]}' % part
+    asked = len(provider.calls())
+    bob = httpx.Client(headers={"authorization": f"Bearer {KEYS['BOB_KEY']}", "content-type": "application/json"})
+    with bob:
+        answer = bob.post(f"{gateway.url}/v1/chat/completions", content=body)
+        line_of_it = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":%b}' % body
+        sent = {"file": ("in.jsonl", line_of_it)}
+        del bob.headers["content-type"]
+        batched = bob.post(f"{gateway.url}/v1/files", data={"purpose": "batch"}, files=sent)
+    for refused in (answer, batched):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+        assert f"no file `{name}`" in refused.json()["error"]["message"]
+    assert len(provider.calls()) == asked
+
+
+def test_a_file_that_a_request_names_leads_to_its_keeper(gateway: Gateway, provider: SimulatorThread) -> None:
+    sdk = client(gateway)
+    name = sdk.files.create(
+        file=("a.txt", b"text"), purpose="user_data", extra_headers={"x-tidegate-model": "writer"}
+    ).id
+    key = provider.calls()[-1].key
+    content: Any = [{"type": "file", "file": {"file_id": name}}, {"type": "text", "text": "What is in it?"}]
+    for _ in range(8):
+        sdk.chat.completions.create(model="writer", messages=[{"role": "user", "content": content}])
+        assert provider.calls()[-1].key == key
+    with pytest.raises(openai.BadRequestError, match="Model `clouded` has no target at house"):
+        sdk.chat.completions.create(model="clouded", messages=[{"role": "user", "content": content}])

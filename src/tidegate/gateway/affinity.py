@@ -21,6 +21,7 @@ _KEPT_NS: Final = 30 * 86_400 * 1_000_000_000
 _BECAUSE: Final = {
     "response": "`{}` names a response that it keeps",
     "conversation": "`{}` names a conversation that it keeps",
+    "file": "`{}` names a file that it keeps",
     "item": "`{}` names an item that it keeps",
     "thought": "`{}` names a thought that it keeps",
     "sealed": "`{}` holds thoughts that it alone can read",
@@ -95,7 +96,7 @@ def remember(runtime: Runtime, owner: str, view: View, candidate: Candidate) -> 
 
 
 def _maker(runtime: Runtime, owner: str, reference: Reference) -> Maker | None:
-    if reference.kind in ("response", "conversation"):
+    if reference.kind in ("response", "conversation", "file"):
         found = runtime.owned.find(owner, reference.kind, reference.name)
         return None if found is None else Maker(found.provider, found.credential, owner)
     maker = runtime.makers.find(reference.name)
@@ -135,7 +136,9 @@ def _not_found(reference: Reference) -> Problem:
             "Send the whole conversation as `input`.",
             field=reference.field,
         )
-    if reference.kind == "conversation":
+    if reference.kind == "file":
+        message = f"There is no file `{name}` of this key here. Upload it through this gateway first."
+    elif reference.kind == "conversation":
         message = (
             f"Conversation with id '{name}' not found: conversations are not made here. Use `previous_response_id`."
         )

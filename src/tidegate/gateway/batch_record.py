@@ -7,14 +7,17 @@ from msgspec.structs import fields, replace
 
 from tidegate.core.claims import Claims
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
-from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Price, Usage, UsageEvent
+from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Price, Units, Usage, UsageEvent
 from tidegate.decide.cost import by_request_alone, cost_nano
 from tidegate.gateway.batch_answers import LineUsage
 from tidegate.gateway.batch_plan import BatchDetails, Plan, Share
 from tidegate.ledger.record import SpoolRecord
 from tidegate.state.owned import Owned
 
+TIER: Final = "batch"
+"""Whatever tier the answers name: that of a batch is chosen by making one."""
 _COUNTS: Final = tuple(one.name for one in fields(Usage) if one.type is int)
+_UNITS: Final = tuple(one.name for one in fields(Units))
 _OUTCOMES: Final[dict[str, Outcome]] = {"failed": "failed", "cancelled": "cancelled", "expired": "cut"}
 
 
@@ -24,6 +27,7 @@ class Bill:
     def __init__(self, plan: Plan) -> None:
         self._shares = plan.shares
         self._counts = dict.fromkeys(_COUNTS, 0)
+        self._units = dict.fromkeys(_UNITS, 0)
         self.lines = 0
         self.unknown = 0
         """Lines whose cost is not known."""
@@ -43,6 +47,9 @@ class Bill:
             self.unreported += 1
         for name in _COUNTS:
             self._counts[name] += getattr(line.usage, name)
+        if line.usage.units is not None:
+            for name in _UNITS:
+                self._units[name] += getattr(line.usage.units, name)
 
     @property
     def cost_nano(self) -> int | None:
@@ -52,7 +59,8 @@ class Bill:
     def usage(self) -> Usage:
         if self.unreported:
             return UNKNOWN_USAGE
-        total = replace(Usage(source="reported"), **self._counts)
+        units = Units(**self._units) if any(self._units.values()) else None
+        total = replace(Usage(source="reported", units=units, tier=TIER), **self._counts)
         return total if total.plausible else UNKNOWN_USAGE
 
     def _share(self, model: str) -> Share | None:
@@ -67,7 +75,7 @@ def line_cost(usage: Usage, price: Price | None) -> int | None:
     """None: unknown."""
     if price is None or (usage.source == "unknown" and not by_request_alone(price)):
         return None
-    return cost_nano(usage, price)
+    return cost_nano(replace(usage, tier=TIER), price)
 
 
 def record_of(

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.problem import Problem
-from tidegate.core.view import FORMS, FREE, Operation, Pin
+from tidegate.core.view import FORMS, FREE, Operation, Pin, Reference
 from tidegate.decide.admit import Admission, admit
 from tidegate.decide.compiled import CompiledTarget
 from tidegate.decide.route import Asking, Candidate, no_target_problem, pinned_elsewhere_problem, route
@@ -22,6 +22,7 @@ from tidegate.gateway.batch_plan import Plan, Share
 from tidegate.gateway.endpoints import EXACT, Endpoint
 from tidegate.gateway.headers import header_value
 from tidegate.gateway.object_call import ObjectCall
+from tidegate.gateway.object_paths import missing
 from tidegate.state.owned import MAX_DETAILS_BYTES
 
 _SLICE_SECONDS: Final = 0.004
@@ -63,10 +64,8 @@ class Placing:
         view = dialect.read(operation, body)
         if view.stream:
             raise bad_field("`stream` must not be true in a batch.", "stream")
-        if view.previous or "conversation" in view.fields:
-            raise bad_field(
-                "A batch cannot go on from what is kept: leave `previous_response_id` and `conversation` out."
-            )
+        for reference in view.refers:
+            self._refer(reference)
         admission = admit(view, self._call.consumer, self._call.runtime.compiled, self._region)
         if isinstance(admission, Problem):
             raise UnreadableRequest(admission)
@@ -85,6 +84,24 @@ class Placing:
         share.tokens += admission.needed_tokens
         share.worst_nano += _money(admission)
         return relay.encode_request(view, target.upstream, output_cap=admission.output_cap)
+
+    def _refer(self, reference: Reference) -> None:
+        """What a request names must be its consumer's, and leads where that is. Raises UnreadableRequest."""
+        if reference.kind in ("response", "conversation", "item"):
+            raise bad_field("A request in a batch cannot go on from what is kept: send all of it.", reference.field)
+        if reference.kind != "file":
+            return
+        runtime = self._call.runtime
+        found = runtime.owned.find(self._call.consumer.name, "file", reference.name)
+        if found is None:
+            if runtime.compiled.alone:
+                return
+            raise UnreadableRequest(missing("file", reference.name))
+        if self.pin is None:
+            because = f"`{reference.field}` names a file that it keeps"
+            self.pin = Pin(found.provider, found.credential, because, reference.field)
+        elif (found.provider, found.credential) != (self.pin.provider, self.pin.credential):
+            raise bad_field(f"File `{found.id}` is not where the requests before it go.", reference.field)
 
     def _target(self, dialect: Dialect, operation: Operation, asking: Asking) -> tuple[CompiledTarget, Relay]:
         runtime, to = self._call.runtime, asking.admission.route

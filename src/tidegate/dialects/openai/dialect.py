@@ -21,6 +21,7 @@ from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.named_files import named_files
 from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
 from tidegate.dialects.openai.depiction import (
@@ -77,6 +78,7 @@ _STREAMED: Final[frozenset[Operation]] = frozenset(("chat", "completion", "image
 """By their field `stream`."""
 _MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """The largest images that models draw, in base64."""
+_NAMING_FILES: Final = frozenset(("chat", "image_edit"))
 _AFFINITY_BYTES: Final = 1_024
 _COMPLETION_DEFAULT_OUTPUT: Final = 16
 """Legacy completions stop at 16 tokens unless told otherwise."""
@@ -135,6 +137,7 @@ class OpenAI:
             operation=operation,
             model=model,
             stream=stream,
+            refers=named_files(body, required) if operation in _NAMING_FILES else (),
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,

@@ -26,6 +26,7 @@ from tidegate.dialects.fields import (
     read_fields,
     read_string,
 )
+from tidegate.dialects.named_files import named_files
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.responses import conversation
 from tidegate.dialects.responses.codec import ResponsesChat
@@ -77,7 +78,7 @@ class Responses:
             raise bad_field("`input` is missing: add it to the request body.", "input")
         size = len(body)
         text = bytes(fields[prompt])
-        refers = references(fields)
+        refers = references(fields) + named_files(body, "file_id")
         return View(
             dialect=self.name,
             operation=operation,
