@@ -24,7 +24,9 @@ GLOBAL = "global"
 """Vertex AI's location that is no place."""
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
-Quirk = Literal["no-stream-usage", "responses", "max-tokens", "top-k", "reasoning-effort", "rerank-top-k"]
+Quirk = Literal[
+    "no-stream-usage", "responses", "responses-only", "max-tokens", "top-k", "reasoning-effort", "rerank-top-k"
+]
 
 
 class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -112,7 +114,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Further headers for every call, such as `OpenAI-Organization`."""
     quirks: tuple[Quirk, ...] = ()
     """Deviations of this upstream from what its dialect's maker does. `no-stream-usage`: it rejects `stream_options`.
-    `responses`: it serves `/responses` itself. `max-tokens`: it knows `max_tokens` and no `max_completion_tokens`. `top-k`:
+    `responses`: it serves `/responses` itself. `responses-only`: it serves nothing else, so that clients of every chat
+    dialect are translated to it. `max-tokens`: it knows `max_tokens` and no `max_completion_tokens`. `top-k`:
     it takes `top_k`. `reasoning-effort`: it takes `reasoning_effort` for every model. `rerank-top-k`: it reranks
     in Voyage's form."""
     priced_as: str | None = None

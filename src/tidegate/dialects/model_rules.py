@@ -3,6 +3,7 @@
 A rule holds for names that begin with its prefix, after any `org/` in front. A line here is all that a new family needs.
 """
 
+import re
 from typing import Final
 
 from tidegate.dialects.canon import Effort, Thinking
@@ -24,6 +25,10 @@ _TAKEN: Final[tuple[tuple[str, tuple[Effort, ...]], ...]] = (
     *((prefix, _LOW_TO_HIGH) for prefix in ("o1", "o3", "o4", "gpt-oss", "grok-3-mini")),
 )
 """The efforts that a model takes, the longest name first; models that are not here take all. Source: OpenAI's guide."""
+_RESPONSES_ALONE: Final = re.compile(
+    r"(?:o[13]-pro|gpt-5(?:\.\d+)?-pro|gpt-5(?:\.\d+)?-codex(?:-max|-mini)?|codex-mini-latest"
+    r"|o[34](?:-mini)?-deep-research|computer-use-preview)(?:-\d{4}-\d{2}-\d{2})?"
+)
 _BUDGET_EFFORT: Final[tuple[tuple[int, Effort], ...]] = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
 
 
@@ -62,3 +67,8 @@ def nearest_effort(model: str, effort: Effort) -> Effort:
 
 def _bare(model: str) -> str:
     return model.rpartition("/")[2].lower()
+
+
+def answers_responses_alone(model: str) -> bool:
+    """OpenAI's models that chat completions refuse: https://platform.openai.com/docs/models, each model's endpoints."""
+    return _RESPONSES_ALONE.fullmatch(model) is not None

@@ -21,6 +21,7 @@ from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.embedding import EmbeddingTranslation, Embeds
 from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.mistral import Mistral
+from tidegate.dialects.model_rules import answers_responses_alone
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing
@@ -59,6 +60,9 @@ _SURFACES: Final[Mapping[tuple[str, str], Dialect]] = {
 """A provider's dialect and one of its quirks → a further dialect that it speaks, with the same keys."""
 
 
+_SERVES_RESPONSES: Final = frozenset(("responses", "responses-only"))
+
+
 @cache
 def surfaces_of(provider: str) -> tuple[Dialect, ...]:
     """All that a provider of this dialect may speak, its main one first."""
@@ -72,10 +76,11 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
     The client's own if it can be, else the one that has what the client's has; else its main one.
     """
     family = DIALECTS[client].family
-    for quirk in quirks:
-        further = _SURFACES.get((provider, quirk))
-        if further is not None and further.family == family:
-            return further
+    further = _SURFACES.get((provider, "responses")) if quirks & _SERVES_RESPONSES else None
+    if further is not None and (
+        further.family == family or "responses-only" in quirks or answers_responses_alone(model)
+    ):
+        return further
     if provider == "bedrock":
         invoked = DIALECTS.get(invoked_as(model))
         if invoked is not None and (invoked.family == family or invoked.chat is None):

@@ -96,6 +96,21 @@ class TestSurfaces:
     def test_the_quirk_changes_nothing_for_other_clients(self) -> None:
         assert spoken_to("openai", "openai", frozenset(("responses",)), "gpt-5") is DIALECTS["openai"]
 
+    @pytest.mark.parametrize("client", ["openai", "anthropic", "gemini", "openai-responses"])
+    @pytest.mark.parametrize("provider", ["openai", "azure-openai"])
+    def test_what_answers_responses_alone_is_asked_in_it_by_all(self, client: str, provider: str) -> None:
+        serves, alone = frozenset(("responses",)), frozenset(("responses-only",))
+        for model in ("gpt-5-pro", "gpt-5.2-pro-2026-01-01", "gpt-5.1-codex-max", "o3-pro", "o4-mini-deep-research"):
+            spoken = spoken_to(client, provider, serves, model)
+            assert spoken.family == "openai-responses"
+            relay = relay_between(client, spoken, "chat")
+            assert relay is not None
+            assert relay.native == (client == "openai-responses")
+            assert spoken_to(client, provider, NO_QUIRKS, model) is DIALECTS[provider]
+        assert spoken_to(client, provider, alone, "anything").family == "openai-responses"
+        for model in ("gpt-5", "gpt-5-mini", "o3", "o4-mini", "my-codex"):
+            assert spoken_to("anthropic", provider, serves, model) is DIALECTS[provider]
+
     @pytest.mark.parametrize("base", ["", "/openai", "/openai/v1"])
     def test_azures_path(self, base: str) -> None:
         assert AzureResponses().upstream_path("chat", "d", base, None, stream=False) == "/openai/v1/responses"

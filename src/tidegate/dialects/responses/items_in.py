@@ -26,6 +26,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.history import check_tool_history, object_text
 from tidegate.dialects.media import split_data_url
+from tidegate.dialects.responses.additional_tools import KIND
 from tidegate.dialects.responses.namespaces import flat_name
 from tidegate.dialects.responses.seal import unsealed
 
@@ -196,6 +197,7 @@ def _output(raw: Raw, where: str) -> list[Item]:
 
 _READERS: Final[dict[str, Callable[[Raw, str], list[Item]]]] = {
     "message": _message,
+    KIND: lambda raw, where: [],  # read with the request's own tools
     "reasoning": _reasoning,
     "function_call": _function_call,
     "custom_tool_call": _custom_call,

@@ -23,6 +23,7 @@ from tidegate.dialects.canon import (
     ToolChoice,
 )
 from tidegate.dialects.fields import NULL, bad_field, present, unsupported_field
+from tidegate.dialects.responses.additional_tools import offered_tools
 from tidegate.dialects.responses.items_in import read_input
 from tidegate.dialects.responses.namespaces import flat_name
 
@@ -141,7 +142,9 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
             raise unsupported_field(name, f"`{name}` cannot be honoured by the upstream of this model. Leave it out.")
         dropped.append(name)
     try:
-        body = _decode(_encode({name: raw for name, raw in fields.items() if name in _MAPPED}))
+        mapped = {name: raw for name, raw in fields.items() if name in _MAPPED}
+        tools = offered_tools(fields)
+        body = _decode(_encode(mapped if tools is None else {**mapped, "tools": tools}))
     except (msgspec.DecodeError, RecursionError) as error:
         raise bad_field(f"The body is not a Responses request: {error}.", _field_of(error)) from error
     _check_include(body.include or [])

@@ -14,6 +14,7 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import View
 from tidegate.dialects.canon import Citation, Finish, Message, OutputItem, Reasoning, Refusal, Text, ToolCall
 from tidegate.dialects.fields import present
+from tidegate.dialects.responses.additional_tools import offered_tools
 from tidegate.dialects.responses.namespaces import namespaces_of
 from tidegate.dialects.responses.seal import sealed, sealed_call
 from tidegate.dialects.responses.usage import usage_object
@@ -52,7 +53,7 @@ class Names:
     def __init__(self, view: View) -> None:
         self._stem = view.id
         self.response = f"resp_{view.id}"
-        self._namespaces = namespaces_of(view.fields.get("tools"))
+        self._namespaces = namespaces_of(offered_tools(view.fields))
 
     def item(self, item: OutputItem, place: int) -> str:
         """`place` is the item's index in the output."""
