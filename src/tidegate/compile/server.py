@@ -16,6 +16,8 @@ def server_spec(gateway: Gateway | None) -> ServerSpec:
         idle_timeout=times.idle,
         write_stall_timeout=times.write_stall,
         drain_timeout=times.drain,
+        session_timeout=times.session,
+        session_idle_timeout=times.session_idle,
         max_connections=limits.max_connections,
         max_calls=limits.max_calls,
         trusted_proxies=spec.trusted_proxies,

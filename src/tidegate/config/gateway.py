@@ -37,6 +37,10 @@ class GatewayTimeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A client that takes none of its answer for this long is cut off."""
     drain: Duration = 30.0
     """At a stop: how long running calls may go on."""
+    session: Duration = 3600.0
+    """A session (realtime) is closed after this."""
+    session_idle: Duration = 600.0
+    """A session in which no message has passed for so long is closed."""
 
 
 class Cors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

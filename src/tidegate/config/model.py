@@ -8,7 +8,7 @@ from tidegate.config.metadata import ApiVersion, ModelMetadata
 from tidegate.config.scalars import Duration, Usd
 from tidegate.core.snapshot import RetryOn, Strategy
 
-Task = Literal["chat", "embedding", "moderation", "inference", "rerank", "image", "speech", "transcription"]
+Task = Literal["chat", "embedding", "moderation", "inference", "rerank", "image", "speech", "transcription", "realtime"]
 Weight = Annotated[int, Meta(ge=0)]
 Tokens = Annotated[int, Meta(ge=1)]
 

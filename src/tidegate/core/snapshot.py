@@ -182,6 +182,8 @@ class ServerSpec(Struct, frozen=True, kw_only=True):
     idle_timeout: float = 75.0
     write_stall_timeout: float = 60.0
     drain_timeout: float = 30.0
+    session_timeout: float = 3600.0
+    session_idle_timeout: float = 600.0
     max_connections: int = 10_000
     max_calls: int = 4_096
     """Calls in flight at once; more are answered 503 with `retry-after` at once."""

@@ -31,6 +31,7 @@ Operation = Literal[
     "passthrough",
     "object",
     "batch",
+    "realtime",
 ]
 
 STORED: frozenset[Operation] = frozenset(("response_read", "response_input", "response_cancel", "response_delete"))
@@ -50,6 +51,7 @@ METHODS: dict[Operation, bytes] = {
     "response_read": b"GET",
     "response_input": b"GET",
     "response_delete": b"DELETE",
+    "realtime": b"GET",
 }
 """The HTTP method of operations that are no POST."""
 

@@ -48,6 +48,7 @@ _TASKS = {
     "speech": "speech",
     "transcription": "transcription",
     "translation": "transcription",
+    "realtime": "realtime",
 }
 
 

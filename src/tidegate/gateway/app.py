@@ -11,19 +11,21 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.core.problem import Problem
-from tidegate.core.view import METHODS, View
+from tidegate.core.view import METHODS, PathTells, View
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
 from tidegate.gateway.batch_watch import BatchWatch
 from tidegate.gateway.begin import begin, begin_stored
+from tidegate.gateway.begin_session import begin_session
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
 from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.kept_responses import ask_again
 from tidegate.gateway.object_paths import ObjectAsked, read_object_path
 from tidegate.gateway.objects import serve_object
+from tidegate.gateway.opening import REALTIME_PATHS, key_in_protocols, read_opening
 from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
 from tidegate.gateway.passthrough import begin_passthrough
 from tidegate.gateway.runtime import Runtime
@@ -161,6 +163,8 @@ class GatewayApp:
             exchange.respond(200, _JSON, b"")  # Claude Code asks this before its first call
         elif request.method in (b"GET", b"HEAD") and _MODELS_PATH.match(path):
             self._models(exchange)
+        elif request.method == b"GET" and path in REALTIME_PATHS:
+            self._session(exchange)
         elif request.method in (b"GET", b"HEAD", b"DELETE", b"POST") and STORED_PATH.fullmatch(path):
             self._kept(exchange)
         else:
@@ -192,6 +196,25 @@ class GatewayApp:
             self._refuse(exchange, told)
         else:
             exchange.respond(200, self._head(request), told)
+
+    def _session(self, exchange: Exchange) -> None:
+        runtime, request = self._runtime, exchange.request
+        told = PathTells(key_digest=key_in_protocols(request))
+        identified = self._identified(request, Endpoint(spoken_by(request), "realtime", told))
+        if isinstance(identified, Problem):
+            self._refuse(exchange, identified)
+            return
+        opening = read_opening(request, identified[0])
+        if isinstance(opening, Problem):
+            self._refuse(exchange, opening)
+        elif not runtime.ready:
+            self._refuse(exchange, _DRAINING)
+        elif runtime.metrics.in_flight >= runtime.snapshot.server.max_calls:
+            self._refuse(exchange, _TOO_BUSY)
+        elif not runtime.spool.ready:
+            self._refuse(exchange, _no_records(runtime.spool.reason))
+        else:
+            begin_session(runtime, exchange, opening, identified[1])
 
     def _health(self, exchange: Exchange) -> None:
         question, said = _HEALTH[exchange.request.path]

@@ -51,7 +51,7 @@ from tidegate.gateway.headers import (
     utilisation,
 )
 from tidegate.gateway.kept_responses import keep
-from tidegate.gateway.passing import attempt_kind
+from tidegate.gateway.passing import AttemptKind, attempt_kind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.remote_media import Fetching
 from tidegate.gateway.runtime import Runtime
@@ -339,7 +339,7 @@ class Call:
         self._attempts_left -= 1
         self._record.attempts_made += 1
         credential = self._upstreams.credential(provider.name, candidate.credential)
-        attempt = (VerbatimAttempt if verbatim else attempt_kind(view))(self, candidate, dialect, relay, view)
+        attempt = (VerbatimAttempt if verbatim else self._kind_of_attempt())(self, candidate, dialect, relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
@@ -379,7 +379,14 @@ class Call:
             own += encode_headers([(b"content-type", view.media)])
         if credential.signer is not None:
             own += signature(credential.signer, fixed, body, self._runtime.clock.now_ns())
-        return b"".join((fixed, self._client_headers, own, b"content-length: %d\r\n\r\n" % len(body)))
+        return b"".join((fixed, self._client_headers, own, self._framing(body)))
+
+    def _framing(self, body: bytes) -> bytes:
+        """The end of the upstream's head."""
+        return b"content-length: %d\r\n\r\n" % len(body)
+
+    def _kind_of_attempt(self) -> AttemptKind:
+        return attempt_kind(self._view)
 
     def _native_headers(self, dialect: Dialect) -> bytes:
         """The client's own headers of the dialect, and what must be there of those that it did not send."""

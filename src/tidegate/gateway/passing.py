@@ -96,11 +96,11 @@ class MediaStreamAttempt(StreamAttempt):
             self.owner.answered(self, *told)
 
 
-_Kind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
-_STREAMED: Final[_Kind] = MediaStreamAttempt
+AttemptKind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
+_STREAMED: Final[AttemptKind] = MediaStreamAttempt
 
 
-def attempt_kind(view: View) -> _Kind:
+def attempt_kind(view: View) -> AttemptKind:
     if view.operation in UNMETERED:
         if view.stream:
             return _STREAMED

@@ -137,7 +137,7 @@ class Credential:
         if head is None:
             target = dialect.upstream_path(operation, model, self._base_path, self._spec.api_version, stream=stream)
             method = METHODS.get(operation, b"POST")
-            fixed = self._bare if operation in FORMS else self._fixed
+            fixed = self._bare if operation in FORMS or operation == "realtime" else self._fixed
             if len(self._heads) >= _MAX_HEADS:
                 self._heads.clear()  # clients can choose versions of a model: their number is theirs
             if operation in STORED:

@@ -19,6 +19,7 @@ from tidegate.simulator.delivery import Delivery
 from tidegate.simulator.kept import Kept
 from tidegate.simulator.model_state import ModelState
 from tidegate.simulator.openai import kept as files_and_batches
+from tidegate.simulator.openai import realtime
 from tidegate.simulator.openai.stored import StoredResponses
 from tidegate.simulator.openai.surface import Route as OpenAIRoute
 from tidegate.simulator.plan import plan_answer
@@ -119,6 +120,9 @@ class Simulator:
                 if one.PATH.fullmatch(request.path):
                     self._answer_kept(exchange, call, surface, one.answer)
                     return
+            if request.method == b"GET" and request.path in realtime.PATHS:
+                self._open_session(exchange, call, surface)
+                return
             route = surface.find_route(request)
             call.key = surface.read_key(request, route)
             self._check_key(call.key, surface, route)
@@ -185,6 +189,31 @@ class Simulator:
 
     def _seconds(self) -> int:
         return self._clock.now_ns() // 1_000_000_000
+
+    def _open_session(self, exchange: Exchange, call: Call, surface: Surface) -> None:
+        request = exchange.request
+        call.key = realtime.read_key(request)
+        call.model = realtime.read_model(request)
+        route = Route("realtime", call.model)
+        self._check_key(call.key, surface, route)
+        behaviour = self._behaviour_of(call.model, surface, route)
+        if behaviour.task != "realtime":
+            raise surface.unknown_model(call.model, route)
+        state = self._state_of(call.model, behaviour)
+        rejection = state.rejection(state.outcome(behaviour, 0, self._loop.time()))
+        if rejection is not None:
+            raise rejection
+        call.status = 101
+        session = realtime.RealtimeSession(
+            state,
+            behaviour,
+            call,
+            seed=self.profile.seed,
+            ids=self._ids,
+            loop=self._loop,
+            closed=lambda outcome: self.calls.close(call, outcome, self._clock.now_ns()),
+        )
+        session.begin(exchange)
 
     # Models.
 

@@ -16,7 +16,9 @@ from tidegate.simulator.spread import Spread
 
 _T = TypeVar("_T")
 
-Task = Literal["chat", "completion", "embedding", "moderation", "rerank", "image", "speech", "transcription"]
+Task = Literal[
+    "chat", "completion", "embedding", "moderation", "rerank", "image", "speech", "transcription", "realtime"
+]
 
 Fault = Literal[
     "stall-before-head",
@@ -166,6 +168,7 @@ def default_models() -> dict[str, Behaviour]:
         "tts-1": Behaviour(task="speech", legacy=True),
         "gpt-4o-transcribe": Behaviour(task="transcription"),
         "whisper-1": Behaviour(task="transcription", legacy=True),
+        "gpt-realtime": Behaviour(task="realtime", context_window=32_000, max_output_tokens=4_096),
         "omni-moderation-latest": Behaviour(task="moderation", context_window=32_768),
     }
 

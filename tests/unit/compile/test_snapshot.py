@@ -153,7 +153,7 @@ def test_gateway_settings_are_mapped_one_by_one(tmp_path: Path) -> None:
     settings = """kind: Gateway
 spec:
   limits: {maxHeadBytes: 4KiB, maxHeaders: 7, maxBodyBytes: 1MiB, maxConnections: 8, maxCalls: 9}
-  timeouts: {head: 1s, body: 2s, idle: 3s, writeStall: 4s, drain: 500ms}
+  timeouts: {head: 1s, body: 2s, idle: 3s, writeStall: 4s, drain: 500ms, session: 5s, sessionIdle: 6s}
   trustedProxies: ["::1"]
   cors: {allowOrigins: ["*"], allowHeaders: [a], exposeHeaders: [b], maxAge: 1h}
   tls: {certFile: c.pem, keyFile: k.pem}

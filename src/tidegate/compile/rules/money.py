@@ -16,7 +16,7 @@ from tidegate.decide.cost import dearest_output, worst_cost_nano
 Owner = Team | Consumer
 _UNMETERED = frozenset(("image", "speech", "transcription"))
 """Tasks whose requests cannot bound the answer."""
-_ANSWERED_IN_TOKENS = _UNMETERED | {"chat"}
+_ANSWERED_IN_TOKENS = _UNMETERED | {"chat", "realtime"}
 """Tasks whose answers cost tokens of their own."""
 
 

@@ -82,7 +82,7 @@ def spill_without_provisioned(subject: Subject) -> Iterator[Hit]:
 def output_bound_without_output(subject: Subject) -> Iterator[Hit]:
     """`maxOutputTokens` for a task that writes no tokens."""
     for model in subject.resources.models:
-        if model.spec.max_output_tokens is not None and model.spec.task != "chat":
+        if model.spec.max_output_tokens is not None and model.spec.task not in ("chat", "realtime"):
             message = f"a Model for {model.spec.task} has no output tokens"
             yield Hit(model, ("spec", "maxOutputTokens"), message, "Remove it.")
 

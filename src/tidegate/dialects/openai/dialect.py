@@ -22,6 +22,7 @@ from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, Unreadabl
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.named_files import named_files
+from tidegate.dialects.openai import realtime
 from tidegate.dialects.openai.chat import OpenAIChat
 from tidegate.dialects.openai.chunks import ChunkReader
 from tidegate.dialects.openai.depiction import (
@@ -154,6 +155,8 @@ class OpenAI:
     def upstream_path(
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
+        if operation == "realtime":
+            return realtime.upstream_path(model, base_path)
         return base_path + PATHS[operation]
 
     def credential_header(self, api_key: str) -> tuple[bytes, bytes]:
@@ -163,6 +166,8 @@ class OpenAI:
         return ()
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        if view.operation == "realtime":
+            return b""
         if view.parts is not None:
             return renamed(view.parts, upstream.name)
         fields = view.fields
@@ -246,6 +251,8 @@ class AzureOpenAI(OpenAI):
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
         root = base_path.removesuffix("/openai/v1").removesuffix("/openai")
+        if operation == "realtime":
+            return realtime.azure_path(model, root, api_version)
         if api_version is None:
             return f"{root}/openai/v1{PATHS[operation]}"
         return f"{root}/openai/deployments/{model}{PATHS[operation]}?api-version={api_version}"
