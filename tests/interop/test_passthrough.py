@@ -219,6 +219,30 @@ def test_an_upstreams_error_is_the_clients(gateway: Gateway, upstream: CannedUps
     assert event_of(gateway, answer).outcome == "failed"
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 409])
+def test_a_refused_path_rests_nothing(gateway: Gateway, upstream: CannedUpstream, status: int) -> None:
+    """What a key may not do at a path that one client has chosen must not take it from all others."""
+    upstream.will("/v1/organization/users", Canned("application/json", [b"{}"], status=status))
+    upstream.will("/v1/chat/completions", as_json(_CHAT))
+    for _ in range(12):
+        ask(gateway, "GET", "/passthrough/own/v1/organization/users")
+    chat = {"model": "real-1", "messages": HELLO}
+    answer = ask(gateway, "POST", "/passthrough/own/v1/chat/completions", json=chat)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_method_is_not_overridden(gateway: Gateway, upstream: CannedUpstream) -> None:
+    """What reads is free: it must not be made into what is not."""
+    upstream.will("/v1/things", as_json({}))
+    ask(gateway, "GET", "/passthrough/own/v1/things", headers={"x-http-method-override": "POST"})
+    assert "x-http-method-override" not in upstream.asked[-1][1]
+
+
+def test_the_base_itself(gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will("/", as_json({"is": "root"}))
+    assert ask(gateway, "GET", "/passthrough/claude").json() == {"is": "root"}
+
+
 def test_a_cut_answer_is_seen_as_one(gateway: Gateway, upstream: CannedUpstream) -> None:
     upstream.will("/v1/exports", Canned("application/jsonl", [b'{"a":1}\n'], cut=True))
     with pytest.raises(httpx2.RemoteProtocolError):

@@ -233,6 +233,11 @@ class Call:
         blame = blame_of(fault.kind, fault.status, fault.told.code)
         if fault.status == 404 and (self._view.suffix or self._view.path):
             blame = Blame.NOBODY  # what the client itself put into the path may be what is not there
+        elif (
+            self._is_verbatim and fault.kind == "status" and fault.status < 500 and blame is not Blame.CREDENTIAL_MODEL
+        ):
+            blame = Blame.NOBODY  # at a path of its own choice, a key may also lack a right that no other call needs
+            self._renews(attempt.candidate, fault)
         self._over(attempt, fault_name(fault), fault.detail)
         self._hold_against(blame, attempt, fault)
         self._fault = (fault, attempt.candidate, attempt.relay.native and not fault.told.foreign)
@@ -310,7 +315,7 @@ class Call:
         self._timer = None
         provider = target.provider
         dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
-        verbatim = isinstance(view.parts, Verbatim)
+        verbatim = self._is_verbatim
         relay = (
             VerbatimRelay(DIALECTS[view.dialect]) if verbatim else relay_between(view.dialect, dialect, view.operation)
         )
@@ -354,6 +359,10 @@ class Call:
             )
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
+
+    @property
+    def _is_verbatim(self) -> bool:
+        return isinstance(self._view.parts, Verbatim)
 
     def _leads_elsewhere(self, candidate: Candidate) -> bool:
         view = self._view
@@ -446,8 +455,7 @@ class Call:
         if blame is Blame.TARGET:
             health.failed(candidate.health, self._route.spec.routing.breaker)
         elif blame is Blame.CREDENTIAL:
-            renewed = fault.status == 401 and self._upstreams.credential(provider, candidate.credential).renews()
-            if not renewed:
+            if not self._renews(candidate, fault):
                 health.bench((provider, candidate.credential))
         elif blame is Blame.CREDENTIAL_MODEL:
             wait = retry_after(fault, self._runtime.clock.now_ns())
@@ -458,6 +466,11 @@ class Call:
                 self._admission.needed_tokens, (candidate.target.spec.context_window or 0) + 1
             )
             self._ruled_out[candidate.target.key] = "the prompt is too long for it"
+
+    def _renews(self, candidate: Candidate, fault: UpstreamFault) -> bool:
+        """Whether the credential will show something else the next time."""
+        credential = self._upstreams.credential(candidate.target.provider.name, candidate.credential)
+        return fault.status == 401 and credential.renews()
 
     # Ends.
 

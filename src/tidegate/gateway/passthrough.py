@@ -53,6 +53,9 @@ _KEPT_HERE: Final = frozenset(
         b"via",
         b"x-api-key",
         b"x-goog-api-key",
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
         b"x-real-ip",
         b"x-request-id",
         b"x-amz-date",
@@ -65,7 +68,8 @@ _KEPT_HERE: Final = frozenset(
         b"x-client-request-id",
     )
 )
-"""Headers of a request that are credentials, the connection's, or tell of the client's network."""
+"""Headers of a request that are credentials, the connection's, tell of the client's network, or make of the method another
+than it is admitted as."""
 _OURS: Final = (b"x-tidegate-", b"x-forwarded-")
 
 
@@ -80,7 +84,7 @@ def begin_passthrough(runtime: Runtime, exchange: Exchange, consumer: CompiledCo
         refuse(runtime, exchange, record, None, no_account(name, consumer))
         return
     provider = account.provider
-    path = _below_base(provider, parts[2] or b"")
+    path = _below_base(provider, parts[2] or b"") or b"/"
     surface, operation, tells = _endpoint(provider, path)
     record = CallRecord(runtime, surface, "passthrough", consumer, digest, request)
     problem = _refused(request, parts[2] or b"")
@@ -175,8 +179,8 @@ def _model_in(body: bytes) -> str:
 
 
 def _query(provider: ProviderSpec, query: bytes) -> bytes:
-    """Without the key that Gemini's clients may put there: it is the gateway's."""
-    if provider.dialect != "gemini":
+    """Without the key that clients of Google's may put there: it is the gateway's."""
+    if provider.dialect not in ("gemini", "vertex"):
         return query
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[0] != b"key")
 
