@@ -19,6 +19,8 @@ class Canned:
     cut: bool = False
     """The connection ends behind the last piece, and the body does not."""
     headers: dict[str, str] = field(default_factory=dict)
+    chunked: bool = True
+    """Else `pieces` come as one, with their length."""
 
 
 @dataclass
@@ -57,6 +59,13 @@ def canned_upstream() -> Iterator[CannedUpstream]:
                 self.end_headers()
                 return
             self.send_header("content-type", answer.media)
+            if not answer.chunked:
+                whole = b"".join(answer.pieces)
+                self.send_header("content-length", str(len(whole) + answer.cut))
+                self.end_headers()
+                self.wfile.write(whole)
+                self.close_connection = answer.cut
+                return
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             for piece in answer.pieces:

@@ -8,16 +8,13 @@ from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from tidegate.config.metadata import ApiVersion, Metadata
-from tidegate.config.scalars import Duration, NotYet
+from tidegate.config.scalars import Duration
 from tidegate.config.services import SERVICES
 from tidegate.core.snapshot import SecretRef
 
-Dialect = Annotated[
-    Literal[
-        "openai", "azure-openai", "mistral", "ollama", "cohere", "anthropic", "gemini", "vertex", "bedrock", "oip",
-        "tfserving",
-    ],
-    NotYet(("torchserve",)),
+Dialect = Literal[
+    "openai", "azure-openai", "mistral", "ollama", "cohere", "anthropic", "gemini", "vertex", "bedrock", "oip", "tfserving",
+    "torchserve",
 ]  # fmt: skip
 
 GLOBAL = "global"

@@ -184,8 +184,6 @@ class Reader:
     def _choice(self, node: Node, text: str, shape: ScalarShape, path: Path) -> Any:
         if text in shape.choices:
             return text
-        if text in shape.not_yet:
-            return self.error(node, path, *not_yet_message(f"`{text}`"))
         return self.error(node, path, f"`{text}` is not known here", did_you_mean(text, shape.choices, "values"))
 
     def _bounded(self, node: Node, value: Any, text: str, shape: ScalarShape, path: Path) -> Any:

@@ -24,12 +24,6 @@ class Notation(Enum):
     TIMEZONE = "timezone"
 
 
-class NotYet(Struct, frozen=True):
-    """Values that the contract names and that this version refuses by name."""
-
-    values: tuple[str, ...]
-
-
 class OneOrMany(Struct, frozen=True):
     """A list that may be written without brackets when it has one item."""
 

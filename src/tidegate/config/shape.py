@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from tidegate.config.scalars import Notation, NotYet, OneOrMany
+from tidegate.config.scalars import Notation, OneOrMany
 from tidegate.core.snapshot import SecretRef
 
 Form = Literal[
@@ -27,7 +27,6 @@ class ScalarShape(Struct, frozen=True, kw_only=True):
 
     form: Form
     choices: tuple[str, ...] = ()
-    not_yet: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     pattern: str | None = None
@@ -116,8 +115,6 @@ def _scalar_shape(plain: Any, marks: list[Any]) -> ScalarShape:
         match mark:
             case Notation():
                 changes["form"] = mark.value
-            case NotYet():
-                changes["not_yet"] = mark.values
             case msgspec.Meta():
                 bounds = {"minimum": mark.ge, "maximum": mark.le, "pattern": mark.pattern}
                 changes |= {name: bound for name, bound in bounds.items() if bound is not None}

@@ -14,6 +14,7 @@ Operation = Literal[
     "embedding",
     "moderation",
     "inference",
+    "prediction",
     "description",
     "token_count",
     "compaction",
@@ -42,10 +43,14 @@ UNMETERED: frozenset[Operation] = frozenset(
     ("image", "image_edit", "image_variation", "speech", "transcription", "translation")
 )
 """Their answers need not say what was used, and no field of their requests bounds the output."""
-OPAQUE: frozenset[Operation] = frozenset(("speech", "transcription", "translation", "passthrough"))
+OPAQUE: frozenset[Operation] = frozenset(
+    ("speech", "transcription", "translation", "passthrough", "inference", "prediction")
+)
 """Their answers are of whatever content type the upstream says."""
-FORMS: frozenset[Operation] = frozenset(("image_edit", "image_variation", "transcription", "translation"))
-"""Their requests are forms of several parts, or may be: their content type says how to read them (`PathTells.media`)."""
+FORMS: frozenset[Operation] = frozenset(
+    ("image_edit", "image_variation", "transcription", "translation", "inference", "prediction")
+)
+"""Their requests need not be JSON: their content type says how to read them (`PathTells.media`)."""
 METHODS: dict[Operation, bytes] = {
     "description": b"GET",
     "response_read": b"GET",
@@ -67,6 +72,8 @@ class PathTells(Struct, frozen=True):
     """The form of the stream where a dialect has several (Gemini: `array` without `alt=sse`)."""
     media: bytes = b""
     """The request's content type, where the operation is one of `FORMS`."""
+    json_bytes: bytes = b""
+    """How long the JSON at the body's front is, as a header says where binary tensors follow it; else b""."""
     key_digest: bytes = b""
     """SHA-256 of the API key in the query, in dialects whose clients may put it there; the key itself is not kept."""
 
@@ -134,7 +141,7 @@ class View(Struct):
     units: Units | None = None
     """The most that the call can consume beside tokens, as far as the request tells."""
     parts: Struct | None = None
-    """The body of one of `FORMS`, a `wire.multipart.Form`; `fields` are empty then."""
+    """The body of one of `FORMS` that is not JSON: a `wire.multipart.Form`, say. What it holds is in no `fields`."""
     media: bytes = b""
     """The content type of what goes upstream, where it is one of `FORMS`."""
     usage_asked: bool = False

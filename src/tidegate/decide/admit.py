@@ -34,6 +34,7 @@ _TASKS = {
     "embedding": "embedding",
     "moderation": "moderation",
     "inference": "inference",
+    "prediction": "inference",
     "description": "inference",
     "token_count": "chat",
     "compaction": "chat",

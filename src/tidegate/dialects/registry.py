@@ -24,7 +24,7 @@ from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.model_rules import answers_responses_alone
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
-from tidegate.dialects.predictive import OpenInference, TensorFlowServing
+from tidegate.dialects.predictive import OpenInference, TensorFlowServing, TorchServe
 from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
@@ -49,6 +49,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "bedrock-cohere": BedrockCohere(),
     "oip": OpenInference(),
     "tfserving": TensorFlowServing(),
+    "torchserve": TorchServe(),
     "bedrock-invoke": BedrockInvoke(),
 }
 

@@ -11,6 +11,7 @@ from tidegate.core.view import FORMS, PathTells, View
 from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.dialects.predictive import JSON_LENGTH
 from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.affinity import bind
 from tidegate.gateway.call import Call
@@ -83,7 +84,9 @@ def enter(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View, 
 def _tells(endpoint: Endpoint, request: Request) -> PathTells:
     if endpoint.operation not in FORMS:
         return endpoint.tells
-    return replace(endpoint.tells, media=header_value(request.headers, b"content-type"))
+    headers = request.headers
+    length = header_value(headers, JSON_LENGTH) if endpoint.operation == "inference" else b""
+    return replace(endpoint.tells, media=header_value(headers, b"content-type"), json_bytes=length)
 
 
 def refuse(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View | None, problem: Problem) -> None:

@@ -31,6 +31,7 @@ from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
 from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.affinity import leads_elsewhere, remember
 from tidegate.gateway.attempt import Attempt, UpstreamFault
+from tidegate.gateway.attempt_kinds import AttemptKind, attempt_kind
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
@@ -51,7 +52,6 @@ from tidegate.gateway.headers import (
     utilisation,
 )
 from tidegate.gateway.kept_responses import keep
-from tidegate.gateway.passing import AttemptKind, attempt_kind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.remote_media import Fetching
 from tidegate.gateway.runtime import Runtime

@@ -12,11 +12,11 @@ from tidegate.decide.admit import Admission
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.gateway.attempt import AttemptOwner, UnaryAttempt
+from tidegate.gateway.attempt_kinds import AttemptKind
 from tidegate.gateway.call import Call
 from tidegate.gateway.headers import answer_head, header_value, passed_back
 from tidegate.gateway.meter import Meter, Reservation
 from tidegate.gateway.opening import Opening
-from tidegate.gateway.passing import AttemptKind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.session import Session

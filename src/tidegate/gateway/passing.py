@@ -1,9 +1,7 @@
 """Attempts at media: audio is given on as it comes and never held whole, streams of events are read like others."""
 
-from typing import Final
-
 from tidegate.core.usage import UNKNOWN_USAGE, Usage
-from tidegate.core.view import UNMETERED, View
+from tidegate.core.view import View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.gateway.attempt import (
@@ -13,7 +11,6 @@ from tidegate.gateway.attempt import (
     Attempt,
     AttemptOwner,
     StreamAttempt,
-    UnaryAttempt,
     whole_answer,
 )
 from tidegate.gateway.headers import header_value
@@ -94,15 +91,3 @@ class MediaStreamAttempt(StreamAttempt):
         told = self.taken_in(lambda: whole_answer(self))
         if told is not None:
             self.owner.answered(self, *told)
-
-
-AttemptKind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
-_STREAMED: Final[AttemptKind] = MediaStreamAttempt
-
-
-def attempt_kind(view: View) -> AttemptKind:
-    if view.operation in UNMETERED:
-        if view.stream:
-            return _STREAMED
-        return PassingAttempt if view.operation == "speech" else UnaryAttempt
-    return StreamAttempt if view.stream else UnaryAttempt

@@ -1,4 +1,4 @@
-"""Open Inference Protocol and TensorFlow Serving: paths, rows, what passes and what is refused."""
+"""Open Inference Protocol, TensorFlow Serving, TorchServe: paths, rows, what passes and what is refused."""
 
 import json
 
@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tidegate.core.problem import Problem
 from tidegate.core.view import PathTells, View
 from tidegate.dialects.dialect import COUNTED, UnreadableAnswer, UnreadableRequest, UpstreamModel
-from tidegate.dialects.predictive import OpenInference, TensorFlowServing
+from tidegate.dialects.predictive import OpenInference, TensorFlowServing, TorchServe
 from tidegate.dialects.predictive.native import Predictive
 
-OIP, TF = OpenInference(), TensorFlowServing()
+OIP, TF, TORCH = OpenInference(), TensorFlowServing(), TorchServe()
 
 
 def tensor(shape: object) -> bytes:
@@ -45,7 +45,12 @@ def test_open_inference_paths(path: bytes, operation: str, model: str, suffix: s
 
 @pytest.mark.parametrize(
     "path",
-    [b"/v2/models/a/b/infer", b"/v2/models/a/versions/../infer/x", b"/v2/models/a/versions/%2e/infer", b"/v2/models/"],
+    [
+        b"/v2/models/a/b/infer",
+        b"/v2/models/a/versions/../infer",
+        b"/v2/models/a/versions/%2e/infer",
+        b"/v2/models/",
+    ],
 )
 def test_what_is_no_open_inference_path(path: bytes) -> None:
     assert OIP.match_path(path, b"") is None
@@ -67,6 +72,23 @@ def test_the_verbs_of_gemini_are_not_tensorflows() -> None:
     assert TF.match_path(b"/v1/models/gemini-2.5-pro:generateContent", b"") is None
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "suffix"),
+    [
+        (b"/predictions/flowers", b"", ""),
+        (b"/predictions/flowers/2.0", b"", "/2.0"),
+        (b"/predictions/flowers/2.0", b"top=3&x=%20\xff", "/2.0?top=3&x=%20%FF"),
+    ],
+)
+def test_torchserve_paths(path: bytes, query: bytes, suffix: str) -> None:
+    assert TORCH.match_path(path, query) == ("prediction", PathTells(model="flowers", suffix=suffix))
+
+
+@pytest.mark.parametrize("path", [b"/predictions/", b"/predictions/a/..", b"/predictions/a/1/2", b"/predictions/a/"])
+def test_what_is_no_torchserve_path(path: bytes) -> None:
+    assert TORCH.match_path(path, b"") is None
+
+
 def test_where_it_goes_upstream() -> None:
     def at(dialect: Predictive, model: str, base: str, operation: str = "inference") -> str:
         return dialect.upstream_path(operation, model, base, None, stream=False)  # type: ignore[arg-type]
@@ -75,6 +97,7 @@ def test_where_it_goes_upstream() -> None:
     assert at(OIP, "iris/ready", "/v2", "description") == "/v2/models/iris/ready"
     assert at(OIP, "a b?c", "") == "/v2/models/a%20b%3Fc/infer"
     assert at(TF, "iris:predict", "/v1") == "/v1/models/iris:predict"
+    assert at(TORCH, "iris/2.0?a=b?%20", "/serve", "prediction") == "/serve/predictions/iris/2.0?a=b?%20"
 
 
 @pytest.mark.parametrize(("shape", "rows"), [([3, 4], 3), ([1], 1), ([], 1)])
@@ -95,6 +118,63 @@ def test_a_row_is_along_the_first_dimension(shape: list[int], rows: int) -> None
 )
 def test_rows_of_tensorflow(body: object, rows: int) -> None:
     assert read(TF, json.dumps(body).encode()).estimated_input_tokens == rows
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (b"[1, 2, 3]", 3),
+        (b" \n[[1, 2], [3, 4]]", 2),
+        (b'{"instances": [{"data": 1}, {"data": 2}]}', 2),
+        (b'{"instances": "both"}', 1),
+        (b'{"data": [1, 2, 3]}', 1),
+        (b"[]", 1),
+        (b"", 1),
+        (b"[1, 2", 1),
+        (b"[" * 100_000, 1),
+        (b"\x89PNG\r\n", 1),
+    ],
+)
+def test_rows_of_torchserve_and_the_body_as_it_is(body: bytes, rows: int) -> None:
+    view = TORCH.read("prediction", body, PathTells(model="flowers", suffix="/2.0", media=b"image/png"))
+    assert (view.estimated_input_tokens, view.worst_input_tokens, view.max_output_tokens) == (rows, rows, 0)
+    assert (view.model, view.suffix, view.media, view.body_bytes) == ("flowers", "/2.0", b"image/png", len(body))
+    assert TORCH.encode_request(view, UpstreamModel("iris"), output_cap=None) == body
+
+
+HEAD = b'{"inputs":[{"name":"x","shape":[3,1],"datatype":"FP16","parameters":{"binary_data_size":6}}]}'
+
+
+def binary(said: bytes, body: bytes) -> View:
+    tells = PathTells(model="flowers", media=b"application/octet-stream", json_bytes=said)
+    return OIP.read("inference", body, tells)
+
+
+@pytest.mark.parametrize(("said", "rows"), [(b"%d" % len(HEAD), 3), (b"0", 1)])
+def test_binary_tensors_go_up_as_they_are_and_rows_are_read_from_the_json(said: bytes, rows: int) -> None:
+    body = HEAD + b"\x00<\x00@\x00B"
+    view = binary(said, body)
+    assert (view.estimated_input_tokens, view.body_bytes) == (rows, len(body))
+    assert view.media == b"application/octet-stream"
+    assert OIP.encode_request(view, UpstreamModel("iris"), output_cap=None) == body
+
+
+@pytest.mark.parametrize(
+    ("said", "clause"),
+    [
+        (b"all", "must be a number"),
+        (b"-1", "must be a number"),
+        (b"9" * 19, "must be a number"),
+        (b"1000", "says 1000 bytes"),
+        (b"7", "are no JSON object"),
+    ],
+)
+def test_a_wrong_length_of_json_is_refused_by_the_headers_name(said: bytes, clause: str) -> None:
+    with pytest.raises(UnreadableRequest) as caught:
+        binary(said, HEAD + b"\x00<\x00@\x00B")
+    problem = caught.value.problem
+    assert (problem.status, problem.field) == (400, "Inference-Header-Content-Length")
+    assert clause in problem.message
 
 
 @pytest.mark.parametrize(
@@ -139,6 +219,20 @@ def test_faults_and_problems() -> None:
     assert OIP.read_fault(500, b"<html>").message == ""
     told = json.loads(OIP.encode_problem(Problem(status=429, code="budget_exceeded", message="No money left.")))
     assert told == {"error": "No money left.", "code": "budget_exceeded"}
+
+
+def test_faults_and_problems_of_torchserve() -> None:
+    body = b'{"code":404,"type":"ModelNotFoundException","message":"Model not found: x"}'
+    fault = TORCH.read_fault(404, body)
+    assert (fault.type, fault.message) == ("ModelNotFoundException", "Model not found: x")
+    assert TORCH.read_fault(500, b"oops").message == ""
+    told = json.loads(TORCH.encode_problem(Problem(status=404, code="model_not_found", message="No model.")))
+    assert told == {
+        "code": 404,
+        "type": "ModelNotFoundException",
+        "message": "No model.",
+        "reason": "model_not_found",
+    }
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{"])

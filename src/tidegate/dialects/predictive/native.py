@@ -18,6 +18,9 @@ from tidegate.dialects.dialect import COUNTED, Answer, ChatCodec, StreamReader, 
 from tidegate.dialects.fields import MAX_COUNT, bad_field, read_fields
 from tidegate.wire.sse import SseSplitter
 
+JSON_LENGTH: Final = b"inference-header-content-length"
+"""The header of the binary tensor extension: the bytes of JSON at the body's front; tensors follow them."""
+
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _AFFINITY_BYTES: Final = 1_024
@@ -31,8 +34,14 @@ class _ErrorBody(Struct):
 _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
+class Opaque(Struct):
+    """A body that goes up as it is: the `parts` of its View."""
+
+    data: bytes
+
+
 class Predictive(ABC):
-    """Native only: nothing is translated, nothing streams. A subclass knows the paths and what a row is."""
+    """Native only: nothing is translated, no stream is read. A subclass knows the paths and what a row is."""
 
     name: str
     family: str
@@ -62,19 +71,33 @@ class Predictive(ABC):
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
         fields = read_fields(body) if operation == "inference" else {}
         rows = self.rows(fields) if operation == "inference" else 0
+        view = self.view(operation, body, path, rows)
+        view.fields = fields
+        view.affinity = bytes(fields.get(self.affinity_field, b""))[:_AFFINITY_BYTES]
+        view.media = b"application/json" if operation == "inference" else b""
+        return view
+
+    def view(self, operation: Operation, body: bytes, path: PathTells, rows: int) -> View:
+        """Without fields."""
         return View(
             dialect=self.name,
             operation=operation,
             model=path.model,
             stream=False,
-            fields=fields,
+            fields={},
             body_bytes=len(body),
             estimated_input_tokens=rows,
             worst_input_tokens=rows,
             max_output_tokens=0,
-            affinity=bytes(fields.get(self.affinity_field, b""))[:_AFFINITY_BYTES],
+            affinity=body[:_AFFINITY_BYTES],
             suffix=path.suffix,
         )
+
+    def read_opaque(self, operation: Operation, body: bytes, path: PathTells, rows: int) -> View:
+        """Of a body that goes up as it is, and under its own content type."""
+        view = self.view(operation, body, path, rows)
+        view.parts, view.media = Opaque(body), path.media
+        return view
 
     def default_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         return ()
@@ -83,6 +106,8 @@ class Predictive(ABC):
         return b"authorization", b"Bearer " + api_key.encode()
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
+        if isinstance(view.parts, Opaque):
+            return view.parts.data
         return _encode(view.fields) if view.fields else b""
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:

@@ -1,7 +1,8 @@
 """Open Inference Protocol v2, as KServe, mlserver, Triton and OpenVINO speak it over HTTP.
 
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md. A row is one
-along the first dimension of the first input. The binary tensor extension is not served: tensors are JSON.
+along the first dimension of the first input. Tensors are JSON, or bytes behind it (the binary tensor extension:
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol/binary-tensor-data-extension).
 """
 
 import re
@@ -12,12 +13,13 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.view import Operation, PathTells
-from tidegate.dialects.fields import bad_field
-from tidegate.dialects.predictive.native import Predictive, count_rows, in_path
+from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
+from tidegate.dialects.dialect import UnreadableRequest
+from tidegate.dialects.fields import bad_field, read_fields
+from tidegate.dialects.predictive.native import JSON_LENGTH, Predictive, count_rows, in_path
 
 _PATH: Final = re.compile(
-    rb"/v2/models/(?P<model>[^/]+)(?P<version>/versions/[A-Za-z0-9._-]{1,64})?(?P<verb>/infer|/ready)?"
+    rb"/v2/models/(?P<model>[^/]+)(?P<version>/versions/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})?(?P<verb>/infer|/ready)?"
 )
 
 
@@ -27,6 +29,8 @@ class _Input(Struct):
     datatype: str
 
 
+_HEADER: Final = "Inference-Header-Content-Length"
+_DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 _decode_inputs = msgspec.json.Decoder(list[_Input]).decode
 
 
@@ -36,6 +40,15 @@ class OpenInference(Predictive):
     name = "oip"
     family = "oip"
     affinity_field = "inputs"
+    native_headers: tuple[bytes, ...] = (JSON_LENGTH,)
+
+    def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
+        if not path.json_bytes:
+            return super().read(operation, body, path)
+        length = _json_length(path.json_bytes, body)
+        # Without JSON the body is the one input of the model, and Triton takes that for a batch of one.
+        rows = self.rows(_json_fields(body[:length])) if length else 1
+        return self.read_opaque(operation, body, path, rows)
 
     def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
         """`/v2/models/{m}[/versions/{v}]` with `/infer` (POST), `/ready` or nothing (GET)."""
@@ -68,3 +81,22 @@ class OpenInference(Predictive):
             raise bad_field("`inputs` is empty: send at least one tensor.", "inputs")
         shape = inputs[0].shape
         return count_rows(shape[0], "inputs") if shape else 1
+
+
+def _json_length(said: bytes, body: bytes) -> int:
+    """Raises UnreadableRequest."""
+    if _DIGITS.fullmatch(said) is None:
+        raise bad_field(f"`{_HEADER}` must be a number: the bytes of JSON at the body's front.", _HEADER)
+    if int(said) > len(body):
+        raise bad_field(f"`{_HEADER}` says {int(said)} bytes of JSON, and the body has {len(body)} bytes.", _HEADER)
+    return int(said)
+
+
+def _json_fields(head: bytes) -> dict[str, Raw]:
+    """Raises UnreadableRequest."""
+    try:
+        return read_fields(head)
+    except UnreadableRequest as error:
+        raise bad_field(
+            f"The {len(head)} bytes that `{_HEADER}` counts are no JSON object: {error.problem.message}", _HEADER
+        ) from error

@@ -17,7 +17,7 @@ from tidegate.dialects.fields import bad_field
 from tidegate.dialects.predictive.native import Predictive, count_rows, in_path
 
 _PATH: Final = re.compile(
-    rb"/v1/models/(?P<model>[^/:]+)(?P<suffix>(?:/(?:versions|labels)/[A-Za-z0-9._-]{1,64})?:(?:predict|classify|regress))"
+    rb"/v1/models/(?P<model>[^/:]+)(?P<suffix>(?:/(?:versions|labels)/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})?:(?:predict|classify|regress))"
 )
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_columns = msgspec.json.Decoder(dict[str, Raw]).decode

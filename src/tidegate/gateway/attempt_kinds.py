@@ -1,0 +1,25 @@
+"""Which kind of attempt an operation's answers are for."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tidegate.core.view import UNMETERED, Operation, View
+from tidegate.gateway.attempt import StreamAttempt, UnaryAttempt
+from tidegate.gateway.passing import MediaStreamAttempt, PassingAttempt
+from tidegate.gateway.predictions import PredictionAttempt, TensorAttempt
+
+AttemptKind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
+_WHOLE: Final[Mapping[Operation, AttemptKind]] = {
+    **dict.fromkeys(UNMETERED, UnaryAttempt),
+    "speech": PassingAttempt,
+    "inference": TensorAttempt,
+    "prediction": PredictionAttempt,
+}
+"""Of operations that are not read as text is."""
+_STREAMED: Final[AttemptKind] = MediaStreamAttempt
+
+
+def attempt_kind(view: View) -> AttemptKind:
+    if view.stream:
+        return _STREAMED if view.operation in UNMETERED else StreamAttempt
+    return _WHOLE.get(view.operation, UnaryAttempt)
