@@ -42,6 +42,7 @@ spec: {{targets: [{{provider: torch, model: iris}}]}}
 ---
 kind: Team
 metadata: {{name: science}}
+spec: {{passthrough: [tensors]}}
 ---
 kind: Consumer
 metadata: {{name: lab}}
@@ -251,3 +252,62 @@ def test_an_answer_whose_length_is_wrong_is_none(gateway: Gateway, upstream: Can
     length = {"Inference-Header-Content-Length": str(len(_ASKS))}
     answer = post(gateway, "/v2/models/shapes/infer", _ASKS + _TENSORS, None, headers=length)
     assert (answer.status_code, answer.json()["code"]) == (502, "upstream_error")
+
+
+_GENERATE = "/v2/models/inner/generate"
+
+
+def _said(text: str) -> bytes:
+    return b'data: {"model_name":"inner","model_version":"1","text_output":%b}\n\n' % json.dumps(text).encode()
+
+
+def test_generated_text_whole(gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will(_GENERATE, Canned("application/json", [_said("Hello")[6:-2]]))
+    asks = b'{"text_input":"Say hello","parameters":{"stream":false,"temperature":0}}'
+    answer = post(gateway, "/v2/models/shapes/generate", asks, "application/json")
+    assert upstream.asked[-1][2] == json.loads(asks)
+    assert answer.json() == {"model_name": "shapes", "model_version": "1", "text_output": "Hello"}
+    event = event_of(gateway, answer)
+    assert (event.operation, event.usage.input, event.usage.output, event.cost_nano) == ("generation", 1, 0, 100_000)
+
+
+@pytest.mark.parametrize("verb", ["generate_stream", "versions/2/generate_stream", "infer_stream"])
+def test_answers_in_a_stream(gateway: Gateway, upstream: CannedUpstream, verb: str) -> None:
+    pieces = [_said("Hel"), _said("lo")]
+    upstream.will(f"/v2/models/inner/{verb}", Canned("text/event-stream; charset=utf-8", pieces))
+    body = _ASKS.replace(b"[3,1]", b"[2,1]") if verb == "infer_stream" else b'{"text_input":"Say hello"}'
+    answer = post(gateway, f"/v2/models/shapes/{verb}", body, "application/json")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.content == b"".join(pieces).replace(b"inner", b"shapes")
+    event = event_of(gateway, answer)
+    rows = 2 if verb == "infer_stream" else 1
+    assert (event.outcome, event.usage.input, event.cost_nano) == ("ok", rows, rows * 100_000)
+
+
+def test_an_error_in_a_stream_and_one_before_it(gateway: Gateway, upstream: CannedUpstream) -> None:
+    wrong = b'data: {"error":"out of memory"}\n\n'
+    upstream.will(f"{_GENERATE}_stream", Canned("text/event-stream", [_said("Hel"), wrong]))
+    answer = post(gateway, "/v2/models/shapes/generate_stream", b'{"text_input":"Hi"}', "application/json")
+    assert answer.content.endswith(wrong)
+    assert event_of(gateway, answer).outcome == "cut"
+    upstream.will(f"{_GENERATE}_stream", Canned("text/event-stream", [wrong]))
+    answer = post(gateway, "/v2/models/shapes/generate_stream", b'{"text_input":"Hi"}', "application/json")
+    assert answer.status_code >= 500
+    assert "out of memory" in answer.json()["error"]
+
+
+def test_a_stream_that_breaks_off_says_so(gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will(f"{_GENERATE}_stream", Canned("text/event-stream", [_said("Hel")], cut=True))
+    answer = post(gateway, "/v2/models/shapes/generate_stream", b'{"text_input":"Hi"}', "application/json")
+    assert json.loads(answer.content.split(b"data: ")[-1])["code"] == "upstream_error"
+    event = event_of(gateway, answer)
+    assert (event.outcome, event.usage.input, event.cost_nano) == ("cut", 1, 100_000)
+
+
+def test_what_is_passed_through_has_unknown_rows_and_not_none(gateway: Gateway, upstream: CannedUpstream) -> None:
+    upstream.will(_INFER, Canned("application/json", [b'{"model_name":"inner","outputs":[]}']))
+    answer = post(gateway, f"/passthrough/tensors{_INFER}", _ASKS, "application/json")
+    assert answer.status_code == 200
+    event = event_of(gateway, answer)
+    assert (event.operation, event.usage.source, event.cost_nano) == ("passthrough", "unknown", None)

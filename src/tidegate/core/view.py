@@ -15,6 +15,7 @@ Operation = Literal[
     "moderation",
     "inference",
     "prediction",
+    "generation",
     "description",
     "token_count",
     "compaction",

@@ -35,6 +35,7 @@ _TASKS = {
     "moderation": "moderation",
     "inference": "inference",
     "prediction": "inference",
+    "generation": "inference",
     "description": "inference",
     "token_count": "chat",
     "compaction": "chat",

@@ -12,6 +12,7 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import Operation, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import (
+    COUNTED,
     Answer,
     Dialect,
     Relay,
@@ -188,9 +189,10 @@ class _WholeTap(_Tap):
 
     def usage(self) -> Usage:
         try:
-            return self._relay.read_answer(self._operation, b"".join(self._parts)).usage
+            usage = self._relay.read_answer(self._operation, b"".join(self._parts)).usage
         except UnreadableAnswer:
             return UNKNOWN_USAGE
+        return UNKNOWN_USAGE if usage is COUNTED else usage  # the request would say it, and was not read
 
 
 def _tap(relay: Relay, operation: Operation | None, view: View, headers: Headers) -> _Tap | None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.problem import Problem
-from tidegate.core.view import PathTells, View
+from tidegate.core.usage import Usage
+from tidegate.core.view import Operation, PathTells, View
 from tidegate.dialects.dialect import COUNTED, UnreadableAnswer, UnreadableRequest, UpstreamModel
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing, TorchServe
 from tidegate.dialects.predictive.native import Predictive
@@ -34,6 +35,8 @@ def refused(dialect: Predictive, body: bytes) -> Problem:
     [
         (b"/v2/models/flowers/infer", "inference", "flowers", ""),
         (b"/v2/models/my%20model/versions/3/infer", "inference", "my model", "/versions/3"),
+        (b"/v2/models/flowers/generate", "generation", "flowers", ""),
+        (b"/v2/models/flowers/versions/3/generate", "generation", "flowers", "/versions/3"),
         (b"/v2/models/flowers", "description", "flowers", ""),
         (b"/v2/models/flowers/versions/v1.2", "description", "flowers", "/versions/v1.2"),
         (b"/v2/models/flowers/ready", "description", "flowers", "/ready"),
@@ -41,6 +44,42 @@ def refused(dialect: Predictive, body: bytes) -> Problem:
 )
 def test_open_inference_paths(path: bytes, operation: str, model: str, suffix: str) -> None:
     assert OIP.match_path(path, b"") == (operation, PathTells(model=model, suffix=suffix))
+
+
+@pytest.mark.parametrize(("verb", "operation"), [("infer", "inference"), ("generate", "generation")])
+def test_open_inference_streams(verb: str, operation: Operation) -> None:
+    found = OIP.match_path(f"/v2/models/flowers/versions/2/{verb}_stream".encode(), b"")
+    assert found == (operation, PathTells(model="flowers", stream=True, suffix="/versions/2"))
+    path = OIP.upstream_path(operation, "iris/versions/2", "", None, stream=True)
+    assert path == f"/v2/models/iris/versions/2/{verb}_stream"
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (b'{"text_input":"Hi","parameters":{"max_tokens":5}}', 1),
+        (b'{"inputs":"Hi"}', 1),
+        (b'{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":["a","b"]}]}', 2),
+    ],
+)
+def test_a_text_to_go_on_from_is_a_row(body: bytes, rows: int) -> None:
+    view = OIP.read("generation", body, PathTells(model="flowers", stream=True))
+    assert (view.estimated_input_tokens, view.stream, view.max_output_tokens) == (rows, True, 0)
+    assert OIP.encode_request(view, UpstreamModel("iris"), output_cap=None) == body
+
+
+def test_a_stream_has_the_public_name_and_tells_errors() -> None:
+    view = OIP.read("generation", b'{"text_input":"Hi"}', PathTells(model="flowers", stream=True))
+    reader = OIP.stream_reader(view)
+    told = reader.read(b'data: {"model_name":"iris","text_output":"a","error":"0.1"}\n\n')
+    assert (told.bytes, told.content) == (b'data: {"model_name":"flowers","text_output":"a","error":"0.1"}\n\n', True)
+    assert reader.read(b": still here\n\n").content is False
+    told = reader.read(b'data: {"error":"out of memory"}\n\n')
+    assert told.fault is not None
+    assert told.fault.message == "out of memory"
+    assert (reader.usage, reader.end_marker()) == (Usage(input=1, source="reported"), b"")
+    with pytest.raises(UnreadableAnswer):
+        reader.read(b"data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize(

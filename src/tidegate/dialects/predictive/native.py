@@ -83,7 +83,7 @@ class Predictive(ABC):
             dialect=self.name,
             operation=operation,
             model=path.model,
-            stream=False,
+            stream=path.stream,
             fields={},
             body_bytes=len(body),
             estimated_input_tokens=rows,
@@ -120,9 +120,9 @@ class Predictive(ABC):
         return Answer(fields, COUNTED)
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
-        for name in ("model_name", "name"):
-            if name in answer.fields:
-                answer.fields[name] = Raw(_encode(view.model))
+        name = "name" if view.operation == "description" else "model_name"
+        if name in answer.fields:
+            answer.fields[name] = Raw(_encode(view.model))
         return _encode(answer.fields)
 
     def stream_reader(self, view: View) -> StreamReader:
