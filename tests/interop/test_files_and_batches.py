@@ -304,6 +304,10 @@ def test_azure_has_both(gateway: Gateway, provider: SimulatorThread) -> None:
         ([{**line(1), "url": "/v1/nothing"}], "Line 1 of the file: `url` is `/v1/nothing`"),
         ([line(1), {**line(2), "url": "/v1/embeddings"}], "Line 2 of the file: `url` is `/v1/embeddings`"),
         ([{"custom_id": "r", "url": "/v1/chat/completions"}], "Line 1 of the file: `body` is missing"),
+        (
+            [{**line(1, input=[{"type": "item_reference", "id": "msg_1"}]), "url": "/v1/responses"}],
+            "Line 1 of the file: A request in a batch cannot go on from what is kept",
+        ),
         ([], "The file is empty"),
     ],
 )
@@ -336,6 +340,30 @@ def test_other_refusals(gateway: Gateway) -> None:
         sdk.files.retrieve("..%2f..%2fmodels")
     with pytest.raises(openai.AuthenticationError):
         sdk.with_options(api_key="tg-wrong").files.list()
+
+
+def test_long_notes_are_taken(gateway: Gateway) -> None:
+    """A batch that runs is registered, whatever its client has written on it: else nobody would pay for it."""
+    sdk = client(gateway)
+    file = sdk.files.create(file=jsonl(line(1)), purpose="batch")
+    notes = {f"note-{number}": "\N{WATER WAVE}" * 512 for number in range(16)}
+    batch = sdk.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata=notes
+    )
+    assert batch.metadata == sdk.batches.retrieve(batch.id).metadata == notes
+    assert settled(gateway, batch.id).cost_nano
+    assert batch.id in [one.id for one in sdk.batches.list()]
+
+
+def test_a_line_cannot_hold_another(gateway: Gateway) -> None:
+    """Some readers take a carriage return for the end of a line."""
+    hidden = json.dumps(line(2, "gpt-4.1-nano")).encode()
+    text = json.dumps(line(1)).encode()[:-1] + b', "more": [\r' + hidden + b"\r]}\n"
+    sdk = client(gateway)
+    file = sdk.files.create(file=("in.jsonl", text), purpose="batch")
+    batch = sdk.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    assert sdk.batches.retrieve(batch.id).status == "completed"
+    assert settled(gateway, batch.id).cost_nano
 
 
 def test_a_budget_holds_the_worst_until_the_batch_has_ended(gateway: Gateway, provider: SimulatorThread) -> None:

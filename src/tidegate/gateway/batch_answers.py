@@ -48,7 +48,7 @@ class _MessageBatch(Struct):
 
 
 class _OpenAIResponse(Struct):
-    status_code: int = 0
+    status_code: int = 200
     body: Raw = _NULL
 
 
@@ -80,7 +80,14 @@ PATHS: Final[Mapping[Kind, str]] = {"batch": "/batches", "message_batch": "/mess
 
 
 def read_state(kind: Kind, body: bytes) -> BatchState:
-    """Raises msgspec.DecodeError."""
+    """Raises UnreadableAnswer."""
+    try:
+        return _read_state(kind, body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableAnswer(str(error)) from error
+
+
+def _read_state(kind: Kind, body: bytes) -> BatchState:
     if kind == "message_batch":
         told = _decode_message(body)
         ended = told.processing_status == "ended"
@@ -117,7 +124,7 @@ class AnswerLines:
         try:
             for line in self._splitter.feed(data):
                 self._read(line)
-        except (FrameError, UnreadableAnswer, msgspec.DecodeError, RecursionError) as error:
+        except (FrameError, UnreadableAnswer, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.broken = str(error)
 
     def end(self) -> None:

@@ -1,14 +1,16 @@
 """What a batch comes to, as the registry holds it from its placing to its end."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from tidegate.core.claims import Bucket, Claims
 from tidegate.core.usage import Price
 from tidegate.decide.compiled import CompiledConsumer
-from tidegate.state.owned import Owned
+from tidegate.state.owned import MAX_DETAILS_BYTES, Owned
 
 
 class Share(Struct):
@@ -18,7 +20,7 @@ class Share(Struct):
     """The public name."""
     upstream: str
     price: Price | None
-    """As it was when the batch was placed; None: unknown."""
+    """As it was when that was placed; None: unknown."""
     requests: int = 0
     tokens: int = 0
     """Estimated input, and the output that is allowed."""
@@ -58,8 +60,39 @@ class BatchDetails(Struct):
     """Its UsageEvent is written."""
 
 
+TIER: Final = "batch"
+"""Whatever tier the answers name: that of a batch is chosen by making one."""
+_MOST_FIELDS: Final = 24
+_SHORT: Final = 256
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 decode_details = msgspec.json.Decoder(BatchDetails).decode
-encode_details = msgspec.json.Encoder().encode
+
+
+def encode_details(details: BatchDetails) -> bytes:
+    """Within `MAX_DETAILS_BYTES`, given a plan that is."""
+    encoded = _encode(details)
+    if len(encoded) <= MAX_DETAILS_BYTES:
+        return encoded
+    return _encode(replace(details, object=shortened(details.object)))
+
+
+def shortened(described: Raw) -> Raw:
+    """Of an object as its provider described it, what is short: clients may give it metadata and a name of any length."""
+    try:
+        fields = _decode_object(described)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Raw(b"{}")
+    kept = [(name, value) for name, value in fields.items() if len(name) + len(bytes(value)) <= _SHORT]
+    return Raw(_encode(dict(kept[:_MOST_FIELDS])))
+
+
+def price_in_batch(price: Price | None) -> Price | None:
+    """Of a target's price what a batch is charged by."""
+    if price is None:
+        return None
+    return replace(price, tiers=(), service={name: tier for name, tier in price.service.items() if name == TIER})
 
 
 def details_of(batch: Owned) -> BatchDetails:

@@ -10,12 +10,10 @@ from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, 
 from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Price, Units, Usage, UsageEvent
 from tidegate.decide.cost import by_request_alone, cost_nano
 from tidegate.gateway.batch_answers import LineUsage
-from tidegate.gateway.batch_plan import BatchDetails, Plan, Share
+from tidegate.gateway.batch_plan import TIER, BatchDetails, Plan, Share
 from tidegate.ledger.record import SpoolRecord
 from tidegate.state.owned import Owned
 
-TIER: Final = "batch"
-"""Whatever tier the answers name: that of a batch is chosen by making one."""
 _COUNTS: Final = tuple(one.name for one in fields(Usage) if one.type is int)
 _UNITS: Final = tuple(one.name for one in fields(Units))
 _OUTCOMES: Final[dict[str, Outcome]] = {"failed": "failed", "cancelled": "cancelled", "expired": "cut"}

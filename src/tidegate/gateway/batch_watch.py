@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from tidegate.core.claims import Claims, Refusal
+from tidegate.dialects.dialect import UnreadableAnswer
 from tidegate.gateway.access_log import access_line
 from tidegate.gateway.batch_answers import PATHS, AnswerLines, BatchState, read_state
 from tidegate.gateway.batch_plan import BatchDetails, Plan, claims_of, details_of, encode_details
@@ -93,7 +94,7 @@ class BatchWatch:
         """A provider has described a batch: its outputs are its owner's, and if it has ended it is settled."""
         try:
             state = read_state(one.kind, body)
-        except msgspec.DecodeError:
+        except UnreadableAnswer:
             return one
         details = details_of(one)
         details.object, details.outputs = Raw(body), state.outputs
@@ -154,6 +155,10 @@ class BatchWatch:
                 then(told)
             except Exception:
                 log.exception("batch %s could not be looked after", one.id)
+                found = self._open.get((one.owner, one.kind, one.id))
+                if found is not None:
+                    found.metering = False
+                    self._tell(found, "unread")  # a bug ends what waits for it, and leaves it not waiting
 
         errand = Errand(done, lines)
         self._errands.add(errand)
@@ -268,5 +273,5 @@ class BatchWatch:
 def _runs(one: Owned, body: bytes) -> bool:
     try:
         return not read_state(one.kind, body).ended
-    except msgspec.DecodeError:
+    except UnreadableAnswer:
         return False

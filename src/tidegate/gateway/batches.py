@@ -4,7 +4,7 @@ A batch belongs to the consumer that made it. It claims every request, their est
 made, and holds that until it has ended.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -38,8 +38,7 @@ _decode_list = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 def create_batch(call: ObjectCall) -> None:
     """`POST /v1/batches`: where its file is."""
-    body = call.exchange.request.body
-    fields = read_fields(body)
+    fields = read_fields(call.exchange.request.body)
     if "input_file_id" not in fields:
         raise bad_field("`input_file_id` is missing: upload a file with purpose `batch` first.", "input_file_id")
     file = files.find_file(call, read_string(fields, "input_file_id"))
@@ -47,7 +46,7 @@ def create_batch(call: ObjectCall) -> None:
     if plan is None:
         raise bad_field(f"File `{file.id}` was not uploaded with purpose `batch`.", "input_file_id")
     _check_still_allowed(call, plan)
-    _create(call, file, plan, body)
+    _create(call, file, plan, _encode(fields))  # of a name that stood there twice, the one that was looked at
 
 
 def create_message_batch(call: ObjectCall) -> None:
@@ -157,25 +156,21 @@ def _create(call: ObjectCall, place: Place, plan: Plan, body: bytes) -> None:
             _give_back(call, grant)
             call.pass_fault(told)
             return
-        batch = _registered(call, place, plan, told.body, grant)
+        try:
+            batch = _registered(call, place, plan, told.body, grant)
+        except Exception:
+            if grant is not None:  # it runs, and nobody will learn what it used: charged as reserved
+                call.runtime.state.settle(grant, tokens=None, money_nano=None)
+            raise
         call.watch.watch(batch, grant)
         call.watch.seen(batch, told.body)
         call.answer(_shown(batch, told.body), told.headers)
 
-    call.ask(
-        place, b"POST", PATHS[call.asked.kind], _or_give_back(call, grant, then), body=body, media=b"application/json"
-    )
-
-
-def _or_give_back(call: ObjectCall, grant: Grant | None, then: Callable[[Told], None]) -> Callable[[Told], None]:
-    def guarded(told: Told) -> None:
-        try:
-            then(told)
-        except UnreadableRequest:
-            _give_back(call, grant)
-            raise
-
-    return guarded
+    try:
+        call.ask(place, b"POST", PATHS[call.asked.kind], then, body=body, media=b"application/json")
+    except UnreadableRequest:
+        _give_back(call, grant)
+        raise
 
 
 def _give_back(call: ObjectCall, grant: Grant | None) -> None:
@@ -242,7 +237,7 @@ def _shown(batch: Owned, body: bytes) -> bytes:
     of this gateway: what a request says of its host is not to be trusted."""
     try:
         fields = _decode_object(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body
     if batch.kind == "message_batch":
         if bytes(fields.get("results_url", b"null")) != b"null":

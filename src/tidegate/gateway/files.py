@@ -11,14 +11,14 @@ from tidegate.core.problem import Problem
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field
 from tidegate.dialects.keeping import FILE_KEEPERS
-from tidegate.gateway.batch_plan import Plan
+from tidegate.gateway.batch_plan import Plan, shortened
 from tidegate.gateway.batch_watch import Standing
 from tidegate.gateway.errand import Told
 from tidegate.gateway.object_call import ObjectCall, Place
 from tidegate.gateway.object_paths import missing
 from tidegate.gateway.pages import openai_page
 from tidegate.gateway.placing import Placing, in_slices, place_lines
-from tidegate.state.owned import NoRoom, Owned
+from tidegate.state.owned import MAX_DETAILS_BYTES, NoRoom, Owned
 from tidegate.wire.multipart import Form, MultipartError, read_form
 
 MODEL_HEADER: Final = b"x-tidegate-model"
@@ -52,7 +52,15 @@ class _Spot(Struct, frozen=True):
 
 decode_details = msgspec.json.Decoder(FileDetails).decode
 _decode_described = msgspec.json.Decoder(_Described).decode
-encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+
+def _encoded(details: FileDetails) -> bytes:
+    """Within `MAX_DETAILS_BYTES`."""
+    encoded = _encode(details)
+    if len(encoded) <= MAX_DETAILS_BYTES:
+        return encoded
+    return _encode(msgspec.structs.replace(details, object=shortened(details.object)))
 
 
 def find_file(call: ObjectCall, name: str) -> Owned:
@@ -180,9 +188,9 @@ def _no_room(error: NoRoom) -> UnreadableRequest:
     return UnreadableRequest(Problem(status=429, code="rate_limit_exceeded", message=str(error), should_retry=False))
 
 
-def register(call: ObjectCall, one: Owned, details: Struct) -> None:
+def register(call: ObjectCall, one: Owned, details: FileDetails) -> None:
     """Writes down what is new of an object; what cannot be is as it was."""
-    encoded = encode(details)
+    encoded = _encoded(details)
     if encoded == one.details:
         return
     try:
@@ -211,7 +219,7 @@ def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: Fi
             created_ns=call.record.time_ns,
             expires_ns=expires * 1_000_000_000,
             model=details.plan.shares[0].model if details.plan else "",
-            details=encode(details),
+            details=_encoded(details),
         )
         put(call, file)
         call.answer(told.body, told.headers)
@@ -223,7 +231,7 @@ def read_described(body: bytes) -> _Described:
     """Raises UnreadableRequest: 502."""
     try:
         return _decode_described(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"The provider's answer cannot be read: {error}."
         raise UnreadableRequest(Problem(status=502, code="upstream_error", message=message)) from error
 

@@ -78,7 +78,7 @@ def ask_again(kept: KeptAnswers, owner: str, request: Request) -> bytes | Proble
     if not items:
         return found.body
     limit = query.get("limit", ["20"])[-1]
-    if not limit.isdecimal() or not 0 < int(limit[:9]) <= _MOST_ITEMS:
+    if len(limit) > 9 or not limit.isdecimal() or not 0 < int(limit) <= _MOST_ITEMS:
         message = f"`limit` must be a whole number from 1 to {_MOST_ITEMS}."
         return Problem(status=400, code="invalid_request", message=message, field="limit")
     after, order = query.get("after", [""])[-1], query.get("order", ["desc"])[-1]

@@ -57,6 +57,6 @@ def _query(request: Request) -> dict[str, str]:
 
 def _limit(query: dict[str, str], most: int, usual: int) -> int:
     text = query.get("limit", str(usual))
-    if not text.isdecimal() or not 0 < int(text[:9]) <= most:
+    if len(text) > 9 or not text.isdecimal() or not 0 < int(text) <= most:
         raise bad_field(f"`limit` must be a whole number from 1 to {most}.", "limit")
     return int(text)

@@ -18,7 +18,7 @@ from tidegate.dialects.dialect import Dialect, Relay, UnreadableRequest
 from tidegate.dialects.fields import bad_field
 from tidegate.dialects.keeping import FILE_KEEPERS
 from tidegate.dialects.registry import relay_between, spoken_to
-from tidegate.gateway.batch_plan import Plan, Share
+from tidegate.gateway.batch_plan import Plan, Share, price_in_batch
 from tidegate.gateway.endpoints import EXACT, Endpoint
 from tidegate.gateway.headers import header_value
 from tidegate.gateway.object_call import ObjectCall
@@ -26,9 +26,9 @@ from tidegate.gateway.object_paths import missing
 from tidegate.state.owned import MAX_DETAILS_BYTES
 
 _SLICE_SECONDS: Final = 0.004
-MAX_MODELS: Final = 16
-"""Of one batch: with their prices they must fit into `MAX_DETAILS_BYTES`."""
-assert MAX_MODELS * 512 < MAX_DETAILS_BYTES  # noqa: S101 - a price is about 300 bytes
+_MAX_MODELS: Final = 16
+_MAX_PLAN_BYTES: Final = MAX_DETAILS_BYTES // 2
+"""The other half is for what the provider says of the batch."""
 
 _decode_line = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -62,8 +62,9 @@ class Placing:
 
     def _place(self, dialect: Dialect, operation: Operation, body: bytes) -> bytes:
         view = dialect.read(operation, body)
-        if view.stream:
-            raise bad_field("`stream` must not be true in a batch.", "stream")
+        if view.stream or view.background:
+            field = "stream" if view.stream else "background"
+            raise bad_field(f"`{field}` must not be true in a batch.", field)
         for reference in view.refers:
             self._refer(reference)
         admission = admit(view, self._call.consumer, self._call.runtime.compiled, self._region)
@@ -71,13 +72,15 @@ class Placing:
             raise UnreadableRequest(admission)
         found = self._targets.get(view.model)
         if found is None:
-            if len(self._targets) == MAX_MODELS:
-                raise bad_field(f"A batch may name {MAX_MODELS} models at most.", "model")
+            if len(self._targets) == _MAX_MODELS:
+                raise bad_field(f"A batch may name {_MAX_MODELS} models at most.", "model")
             asking = Asking(view, admission, self._call.consumer.name, self._call.runtime.turn(admission.route.name))
             asking.pin = self.pin
             found = self._targets[view.model] = self._target(dialect, operation, asking)
             spec = found[0].spec
-            self._shares[view.model] = Share(view.model, spec.model, spec.price)
+            self._shares[view.model] = Share(view.model, spec.model, price_in_batch(spec.price))
+            if len(_encode(self.plan)) > _MAX_PLAN_BYTES:
+                raise bad_field(f"A batch may name {len(self._shares) - 1} models of these at most.", "model")
         target, relay = found
         share = self._shares[view.model]
         share.requests += 1
@@ -89,6 +92,8 @@ class Placing:
         """What a request names must be its consumer's, and leads where that is. Raises UnreadableRequest."""
         if reference.kind in ("response", "conversation", "item"):
             raise bad_field("A request in a batch cannot go on from what is kept: send all of it.", reference.field)
+        if reference.kind == "thought" and self._is_anothers(reference.name):
+            raise bad_field(f"Item with id '{reference.name[:100]}' not found.", reference.field)
         if reference.kind != "file":
             return
         runtime = self._call.runtime
@@ -102,6 +107,10 @@ class Placing:
             self.pin = Pin(found.provider, found.credential, because, reference.field)
         elif (found.provider, found.credential) != (self.pin.provider, self.pin.credential):
             raise bad_field(f"File `{found.id}` is not where the requests before it go.", reference.field)
+
+    def _is_anothers(self, item: str) -> bool:
+        maker = self._call.runtime.makers.find(item)
+        return maker is not None and maker.owner != self._call.consumer.name
 
     def _target(self, dialect: Dialect, operation: Operation, asking: Asking) -> tuple[CompiledTarget, Relay]:
         runtime, to = self._call.runtime, asking.admission.route
@@ -169,7 +178,8 @@ def place_lines(call: ObjectCall, content: bytes) -> Iterator[tuple[Placing, byt
         if body is None:
             raise bad_field(f"{where}: `body` is missing.", "file")
         fields["body"] = Raw(placing.place(where, endpoint, bytes(body)))
-        yield placing, _encode(fields) + b"\n"
+        # Outside of strings a carriage return is mere space, and some readers take it for the end of a line.
+        yield placing, _encode(fields).replace(b"\r", b" ") + b"\n"
     if placing is None:
         raise bad_field("The file is empty: a batch needs a line for each request.", "file")
 

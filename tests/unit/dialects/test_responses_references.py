@@ -28,6 +28,11 @@ def raw(**fields: Any) -> dict[str, msgspec.Raw]:
         ({"input": [MESSAGE, {"type": "item_reference", "id": "msg_2"}]}, [("item", "msg_2", "input")]),
         ({"input": [{"id": "msg_2"}]}, [("item", "msg_2", "input")]),
         ({"input": [{"id": "msg_2", "type": None}]}, [("item", "msg_2", "input")]),
+        ({"input": [{"id": "msg_2", "role": None}]}, [("item", "msg_2", "input")]),
+        (
+            {"input": [{"type": "item_reference", "id": "msg_2", "encrypted_content": "x"}]},
+            [("item", "msg_2", "input")],
+        ),
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, [("thought", "rs_1", "input")]),
         (
             {
@@ -43,6 +48,12 @@ def raw(**fields: Any) -> dict[str, msgspec.Raw]:
 )
 def test_what_a_request_names(fields: dict[str, Any], found: list[tuple[Any, str, str]]) -> None:
     assert references(raw(**fields)) == tuple(Reference(*one) for one in found)
+
+
+@pytest.mark.parametrize("name", [rb'"\u0069d"', rb'"i\u0064"', rb'"\u0069\u0064"'])
+def test_a_name_is_seen_however_it_is_written(name: bytes) -> None:
+    text = b'[{"type": "item_reference", ' + name + b': "msg_2"}]'
+    assert references({"input": msgspec.Raw(text)}) == (Reference("item", "msg_2", "input"),)
 
 
 @pytest.mark.parametrize(

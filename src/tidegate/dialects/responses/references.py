@@ -24,10 +24,12 @@ class _Conversation(Struct):
     id: str
 
 
+_ABSENT: Final = (b"", b"null")
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_conversation = msgspec.json.Decoder(str | _Conversation).decode
-_TELLING: Final = (b'"id"', b'"encrypted_content"')
+_TELLING: Final = (b'"id"', b'"encrypted_content"', rb"\u0069", rb"\u0064")
+"""The last two: an `id` whose letters are escaped."""
 
 
 def references(fields: Mapping[str, Raw]) -> tuple[Reference, ...]:
@@ -96,12 +98,11 @@ def _of_items(raw: Raw) -> list[Reference]:
         raise bad_field(message, "input") from error
     found: list[Reference] = []
     for item in reversed(items):
-        if item.encrypted_content:
-            found.append(Reference("sealed", item.encrypted_content, "input"))
-        elif not item.id:
-            continue
-        elif item.type == "item_reference" or (item.type is None and not item.role):
+        told = bytes(item.role) not in _ABSENT
+        if item.id and (item.type == "item_reference" or (item.type is None and not told)):
             found.append(Reference("item", item.id, "input"))
-        elif item.type == "reasoning":
+        elif item.encrypted_content:
+            found.append(Reference("sealed", item.encrypted_content, "input"))
+        elif item.id and item.type == "reasoning":
             found.append(Reference("thought", item.id, "input"))  # told without its contents: the upstream has them
     return found
