@@ -1,12 +1,14 @@
 """`make interop`, second part: a scikit-learn model behind mlserver, called, limited and metered through the gateway.
 
 The model is fitted on the spot. Every answer is compared with what mlserver itself answers, and the ledger with the rows
-that were sent. Prints a table; exits 1 on any difference.
+that were sent. mlserver brings Triton's client along: it calls too, with binary tensors, which mlserver itself does not have
+over HTTP, at an upstream of fixed bytes. Prints a table; exits 1 on any difference.
 """
 
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.real_server import Table, wait_until_answers
+from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstream
 from tests.support.gateway import Gateway, gateway_process
 
 from tidegate.store.ledger import Ledger
@@ -50,6 +53,17 @@ spec:
   targets: [{{provider: models, model: iris}}]
   price: {{inputPerMillion: 100, perRequest: 0.001}}
 ---
+kind: Provider
+metadata: {{name: fixed}}
+spec: {{dialect: oip, baseUrl: "{fixed}"}}
+---
+kind: Model
+metadata: {{name: doubles}}
+spec:
+  task: inference
+  targets: [{{provider: fixed, model: inner}}]
+  price: {{inputPerMillion: 100}}
+---
 kind: Team
 metadata: {{name: lab}}
 ---
@@ -58,10 +72,27 @@ metadata: {{name: greenhouse}}
 spec:
   team: lab
   keys: [{{value: {key}}}]
-  limits: {{tokensPerMinute: 10}}
+  limits: {{tokensPerMinute: 20}}
   budget: {{usd: 1, period: month}}
 """
 _ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]]
+_TRITON_CLIENT = """
+import sys
+import numpy
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+address, key, model, name, binary = sys.argv[1:]
+rows = numpy.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]], dtype=numpy.float32)
+tensor = InferInput("predict", [3, 4], "FP32")
+tensor.set_data_from_numpy(rows, binary_data=bool(binary))
+output = InferRequestedOutput(name, binary_data=bool(binary))
+headers = {"authorization": f"Bearer {key}"}
+answer = InferenceServerClient(address).infer(model, [tensor], outputs=[output], headers=headers)
+print(answer.get_response()["model_name"], *answer.as_numpy(name).flatten().tolist())
+"""
+_DOUBLES = {
+    "model_name": "inner",
+    "outputs": [{"name": "y", "datatype": "FP32", "shape": [3], "parameters": {"binary_data_size": 12}}],
+}
 
 
 def install() -> Path:
@@ -121,14 +152,15 @@ def tensors(rows: list[list[float]]) -> dict[str, object]:
     return {"inputs": [{"name": "predict", "shape": [len(rows), 4], "datatype": "FP32", "data": rows}]}
 
 
-def check(gateway: Gateway, direct: str, table: Table) -> None:
+def check(gateway: Gateway, direct: str, commands: Path, upstream: CannedUpstream, table: Table) -> None:
     """Every call through the gateway, and the same at mlserver where there is one."""
     through = f"{gateway.url}/v2/models/flowers"
-    for path in ("/infer", "/versions/v1/infer"):
+    for path in ("/infer", "/versions/v1/infer", "/generate"):
         _, here, headers = ask(through + path, tensors(_ROWS))
         _, there, _ = ask(f"{direct}/v2/models/iris{path}", tensors(_ROWS))
         table.line(f"POST {path}", here["outputs"] == there["outputs"], str(here["outputs"][0]["data"]))
         table.line("  by its public name, and priced", here["model_name"] == "flowers", headers["x-tidegate-cost-usd"])
+    check_triton_client(gateway, commands, upstream, table)
     status, said, _ = ask(f"{through}/versions/v9/infer", tensors(_ROWS))
     table.line("a version that is not there", status == 404, said["error"])
     status, said, _ = ask(through)
@@ -138,21 +170,37 @@ def check(gateway: Gateway, direct: str, table: Table) -> None:
     status, said, _ = ask(f"{through}/infer", {"inputs": [{"name": "predict", "shape": "3", "datatype": "FP32"}]})
     table.line("a malformed tensor", status == 400, said["error"])
     status, said, _ = ask(f"{through}/infer", tensors(_ROWS * 2))
-    table.line("10 rows a minute: six are used, six more", status == 429, said["error"][:60])
+    table.line("20 rows a minute: fifteen are used, six more", status == 429, said["error"][:60])
     status, said, _ = ask(f"{gateway.url}/v2/models/roses/infer", tensors(_ROWS))
     table.line("a model that is not there", (status, said["code"]) == (404, "model_not_found"), said["error"])
     _compare(gateway, table)
+
+
+def check_triton_client(gateway: Gateway, commands: Path, upstream: CannedUpstream, table: Table) -> None:
+    """JSON at mlserver, then binary tensors at an upstream that answers with some."""
+    head = json.dumps(_DOUBLES).encode()
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    tensor = struct.pack("<3f", 1.5, 2.5, 3.5)
+    upstream.will("/v2/models/inner/infer", Canned("application/octet-stream", [head + tensor], headers=length))
+    for model, name, binary, expected in (
+        ("flowers", "predict", "", "flowers 0 2 1"),
+        ("doubles", "y", "yes", "doubles 1.5 2.5 3.5"),
+    ):
+        asked = [commands / "python", "-c", _TRITON_CLIENT, gateway.address, _KEY, model, name, binary]
+        ran = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=60)
+        said = ran.stdout.strip() or ran.stderr[-300:]
+        table.line(f"tritonclient, {'binary tensors' if binary else 'JSON'}", said == expected, said)
 
 
 def _compare(gateway: Gateway, table: Table) -> None:
     with Ledger.open(gateway.data_dir) as ledger:
         ledger.ingest()
         events = sorted(ledger.events(), key=lambda event: event.time_ns)
-    served = [event for event in events if event.outcome == "ok" and event.operation == "inference"]
+    served = [event for event in events if event.outcome == "ok" and event.operation in ("inference", "generation")]
     rows = [event.usage.input for event in served]
-    table.line("the ledger has the rows of each inference", rows == [3, 3], str(rows))
+    table.line("the ledger has the rows of each inference", rows == [3] * 5, str(rows))
     costs = [event.cost_nano for event in served]
-    table.line("  and their cost", costs == [1_300_000, 1_300_000], f"{costs} nano-USD")
+    table.line("  and their cost", costs == [1_300_000] * 4 + [300_000], f"{costs} nano-USD")
     free = [event.cost_nano for event in events if event.operation == "description"]
     table.line("descriptions are free", free == [0, 0], str(free))
 
@@ -163,8 +211,10 @@ def main() -> int:
         folder = Path(name)
         (folder / "server").mkdir()
         with mlserver(commands, folder / "server") as url:
-            with gateway_process(folder / "gateway", _CONFIG.format(url=url, key=_KEY)) as gateway:
-                check(gateway, url, table)
+            with canned_upstream() as fixed:
+                config = _CONFIG.format(url=url, fixed=fixed.url, key=_KEY)
+                with gateway_process(folder / "gateway", config) as gateway:
+                    check(gateway, url, commands, fixed, table)
     return 1 if table.failed else 0
 
 
