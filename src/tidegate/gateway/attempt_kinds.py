@@ -7,6 +7,7 @@ from tidegate.core.view import UNMETERED, Operation, View
 from tidegate.gateway.attempt import StreamAttempt, UnaryAttempt
 from tidegate.gateway.passing import MediaStreamAttempt, PassingAttempt
 from tidegate.gateway.predictions import PredictionAttempt, TensorAttempt
+from tidegate.gateway.verbatim import VerbatimAttempt
 
 AttemptKind = type[StreamAttempt | UnaryAttempt | PassingAttempt]
 _WHOLE: Final[Mapping[Operation, AttemptKind]] = {
@@ -14,12 +15,16 @@ _WHOLE: Final[Mapping[Operation, AttemptKind]] = {
     "speech": PassingAttempt,
     "inference": TensorAttempt,
     "prediction": PredictionAttempt,
+    "passthrough": VerbatimAttempt,
+}
+_STREAMED: Final[Mapping[Operation, AttemptKind]] = {
+    **dict.fromkeys(UNMETERED, MediaStreamAttempt),
+    "passthrough": VerbatimAttempt,
 }
 """Of operations that are not read as text is."""
-_STREAMED: Final[AttemptKind] = MediaStreamAttempt
 
 
 def attempt_kind(view: View) -> AttemptKind:
     if view.stream:
-        return _STREAMED if view.operation in UNMETERED else StreamAttempt
+        return _STREAMED.get(view.operation, StreamAttempt)
     return _WHOLE.get(view.operation, UnaryAttempt)

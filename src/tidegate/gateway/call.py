@@ -5,7 +5,6 @@ its grant and leaves one UsageEvent and one Decision, before the last byte of th
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -15,19 +14,12 @@ from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import OPAQUE, FetchedBytes, View
 from tidegate.decide.admit import Admission
-from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.fault import Blame, blame_of, retryable
 from tidegate.decide.route import (
-    Asking,
     Candidate,
-    CandidateKey,
-    no_target_problem,
-    pinned_elsewhere_problem,
-    route,
 )
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
-from tidegate.dialects.dialect import FORM_HEADS, Dialect, Relay, UnreadableRequest
-from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
+from tidegate.dialects.dialect import FORM_HEADS, UnreadableRequest
 from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.affinity import leads_elsewhere, remember
 from tidegate.gateway.attempt import Attempt, UpstreamFault
@@ -35,41 +27,29 @@ from tidegate.gateway.attempt_kinds import AttemptKind, attempt_kind
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
-    not_dropped,
-    not_encoded,
     passes_through,
-    retry_after,
     translated_problem,
-    unserved,
 )
 from tidegate.gateway.headers import (
     answer_head,
     content_type,
-    header_value,
     passed_back,
     problem_headers,
-    upstream_headers,
     utilisation,
 )
 from tidegate.gateway.kept_responses import keep
+from tidegate.gateway.outgoing import encoded, upstream_head
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.remote_media import Fetching
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.stored_responses import account
-from tidegate.gateway.upstreams import Credential, signature
-from tidegate.gateway.verbatim import Verbatim, VerbatimAttempt, VerbatimRelay
-from tidegate.state.health import TargetKey
+from tidegate.gateway.trials import Trials
 from tidegate.state.memory import Grant
-from tidegate.wire.message import encode_headers
 from tidegate.wire.server import Exchange
 
-_BACKOFF_FIRST: Final = 0.1
-_BACKOFF_MOST: Final = 2.0
 _JSON: Final = "content-type: application/json\r\n"
 _CLIENT_GONE: Final = 499
 _NOTHING_USED: Final = Usage(source="reported")
-
-log = logging.getLogger(__name__)
 
 
 class Call:
@@ -78,21 +58,15 @@ class Call:
     __slots__ = (
         "_admission",
         "_attempt",
-        "_attempts_left",
-        "_client_headers",
         "_deadline",
         "_exchange",
-        "_fallbacks",
         "_fault",
         "_fetching",
         "_grant",
-        "_latest",
         "_record",
-        "_route",
-        "_ruled_out",
         "_runtime",
         "_timer",
-        "_tried",
+        "_trials",
         "_unfetched",
         "_unhonoured",
         "_upstreams",
@@ -114,21 +88,15 @@ class Call:
         self._admission = admission
         self._grant = grant
         self._record = record
-        self._route = admission.route
+        self._trials = Trials(runtime, view, admission, record, exchange.request.headers)
         self._upstreams = runtime.upstreams
         self._deadline = record.started_at + admission.route.deadline
-        self._attempts_left = admission.route.spec.routing.attempts
-        self._fallbacks = [one for one in admission.route.fallbacks if one.name in record.consumer.models]
-        self._tried: dict[CandidateKey, int] = {}
-        self._ruled_out: dict[TargetKey, str] = {}
-        self._latest: list[Candidate] = []
         self._attempt: Attempt | None = None
         self._fault: tuple[UpstreamFault, Candidate, bool] | None = None
         self._unhonoured: Problem | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fetching: Fetching | None = None
         self._unfetched: Problem | None = None
-        self._client_headers = upstream_headers(exchange.request)
 
     def start(self) -> None:
         """The first attempt. The exchange must have this call as its listener."""
@@ -217,7 +185,7 @@ class Call:
             self._keep()
             return
         self._over(attempt, "cut", detail)
-        self._runtime.health.failed(attempt.candidate.health, self._route.spec.routing.breaker)
+        self._runtime.health.failed(attempt.candidate.health, self._trials.route.spec.routing.breaker)
         self._end(End(200, "cut", code=problem.code, reason=detail, usage=usage, candidate=attempt.candidate))
 
     def _keep(self) -> None:
@@ -230,22 +198,25 @@ class Call:
 
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
-        blame = blame_of(fault.kind, fault.status, fault.told.code)
-        if fault.status == 404 and (self._view.suffix or self._view.path):
-            blame = Blame.NOBODY  # what the client itself put into the path may be what is not there
-        elif (
-            self._is_verbatim and fault.kind == "status" and fault.status < 500 and blame is not Blame.CREDENTIAL_MODEL
-        ):
-            blame = Blame.NOBODY  # at a path of its own choice, a key may also lack a right that no other call needs
-            self._renews(attempt.candidate, fault)
+        blame = self._blamed(attempt, fault)
         self._over(attempt, fault_name(fault), fault.detail)
-        self._hold_against(blame, attempt, fault)
+        self._trials.hold_against(blame, attempt.candidate, fault)
         self._fault = (fault, attempt.candidate, attempt.relay.native and not fault.told.foreign)
-        routing = self._route.spec.routing
+        routing = self._trials.route.spec.routing
         if retryable(fault.kind, fault.status, blame, routing.retry_on):
             self._next(retry=True)
         else:
             self._give_up()
+
+    def _blamed(self, attempt: Attempt, fault: UpstreamFault) -> Blame:
+        view, blame = self._view, blame_of(fault.kind, fault.status, fault.told.code)
+        if fault.status == 404 and (view.suffix or view.path):
+            return Blame.NOBODY  # what the client itself put into the path may be what is not there
+        if view.operation != "passthrough" or fault.kind != "status" or fault.status >= 500:
+            return blame
+        self._trials.renews(attempt.candidate, fault)
+        # At a path of its own choice, a key may also lack a right that no other call needs.
+        return blame if blame is Blame.CREDENTIAL_MODEL else Blame.NOBODY
 
     # Attempts.
 
@@ -256,12 +227,11 @@ class Call:
             self._record.notes.append("not retried: the budget of retries is spent")
             self._give_up()
             return
-        candidate = self._choose()
+        candidate = self._trials.choose()
         if candidate is None:
             self._give_up()
             return
-        tried = self._tried.get(candidate.key, 0)
-        wait = self._backoff(tried) if tried else 0.0
+        wait = self._trials.wait_before(candidate)
         if runtime.clock.monotonic() + wait >= self._deadline:
             self._record.notes.append("not retried: the deadline is too near")
             self._give_up()
@@ -270,86 +240,33 @@ class Call:
         else:
             self._try(candidate)
 
-    def _choose(self) -> Candidate | None:
-        while True:
-            if self._attempts_left > 0:
-                candidates = self._latest = self._candidates()
-                self._record.considered(self._route.name, candidates)
-                best = candidates[0] if candidates else None
-                if best is not None and not best.excluded:
-                    return best
-            if not self._fallbacks:
-                return None
-            self._fall_back(self._fallbacks.pop(0))
-
-    def _candidates(self) -> list[Candidate]:
-        runtime, on = self._runtime, self._route.spec.routing.hash_on
-        header = header_value(self._exchange.request.headers, on.header.encode()) if on.by == "header" else b""
-        asking = Asking(
-            self._view,
-            self._admission,
-            self._record.consumer.name,
-            runtime.turn(self._route.name),
-            header,
-            self._tried,
-            self._ruled_out,
-            self._view.pin,
-        )
-        return route(asking, self._route, runtime.health, runtime.rng)
-
-    def _fall_back(self, to: CompiledRoute) -> None:
-        reasons = [f"{one.target.name}: {one.excluded}" for one in self._latest if one.excluded]
-        why = "; ".join(reasons) or "its attempts are used up"
-        self._record.notes.append(f"fell back from {self._route.name} to {to.name} ({why})")
-        self._route = to
-        self._record.route = to
-        self._attempts_left = to.spec.routing.attempts
-
-    def _backoff(self, tried: int) -> float:
-        """Exponential with jitter, so that callers of one failing target do not come back together."""
-        most = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (tried - 1))
-        return most * self._runtime.rng.uniform(0.5, 1.0)
-
     def _try(self, candidate: Candidate) -> None:
         runtime, view, target = self._runtime, self._view, candidate.target
         self._timer = None
-        provider = target.provider
-        dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
-        verbatim = self._is_verbatim
-        relay = (
-            VerbatimRelay(DIALECTS[view.dialect]) if verbatim else relay_between(view.dialect, dialect, view.operation)
-        )
         try:
-            if relay is None:
-                raise unserved(view, provider.dialect)
-            view.dropped = view.left = view.upstream_headers = ()  # of the attempt before
-            body = relay.encode_request(view, target.upstream, output_cap=self._admission.output_cap)
-            if view.dropped and self._route.spec.strict:
-                raise not_dropped(view)
-            if view.refers and not relay.native and view.pin is None and self._leads_elsewhere(candidate):
-                self._next(retry=False)
-                return
+            outgoing = encoded(
+                view, target, output_cap=self._admission.output_cap, strict=self._trials.route.spec.strict
+            )
         except NeedsBytes as needs:
             self._fetch(candidate, needs)
             return
         except UnreadableRequest as error:
             self._cannot_honour(candidate, error.problem)
             return
-        except Exception:
-            # A bug of a dialect: escaping from here, on a timer's word perhaps, it would leave the call open for ever.
-            log.exception("a request could not be encoded")
-            self._cannot_honour(candidate, not_encoded(candidate.target.label))
+        if view.refers and not outgoing.relay.native and view.pin is None and self._leads_elsewhere(candidate):
+            self._next(retry=False)
             return
-        self._tried[candidate.key] = self._tried.get(candidate.key, 0) + 1
-        self._attempts_left -= 1
-        self._record.attempts_made += 1
-        credential = self._upstreams.credential(provider.name, candidate.credential)
-        attempt = (VerbatimAttempt if verbatim else self._kind_of_attempt())(self, candidate, dialect, relay, view)
+        self._trials.count(candidate)
+        credential = self._upstreams.credential(target.provider.name, candidate.credential)
+        attempt = self._kind_of_attempt()(self, candidate, outgoing.dialect, outgoing.relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)
-        head = self._upstream_head(credential, dialect, relay, target.spec.model, body)
-        replayable = "connect" in self._route.spec.routing.retry_on
+        body = outgoing.body
+        head = upstream_head(
+            view, self._exchange.request, credential, outgoing, self._framing(body), runtime.clock.now_ns()
+        )
+        replayable = "connect" in self._trials.route.spec.routing.retry_on
         left = self._deadline - now
         if credential.tokens is None:
             attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=left)
@@ -360,13 +277,9 @@ class Call:
         if not self._exchange.writable and not self._exchange.closed:
             attempt.pause()
 
-    @property
-    def _is_verbatim(self) -> bool:
-        return isinstance(self._view.parts, Verbatim)
-
     def _leads_elsewhere(self, candidate: Candidate) -> bool:
         view = self._view
-        if not leads_elsewhere(self._runtime, self._record.consumer.name, view, candidate, self._route):
+        if not leads_elsewhere(self._runtime, self._record.consumer.name, view, candidate, self._trials.route):
             return False
         because = "" if view.pin is None else view.pin.because
         self._record.notes.append(
@@ -374,34 +287,12 @@ class Call:
         )
         return True
 
-    def _upstream_head(self, credential: Credential, dialect: Dialect, relay: Relay, model: str, body: bytes) -> bytes:
-        view = self._view
-        if isinstance(view.parts, Verbatim):
-            own = view.parts.headers
-            fixed = credential.head_of(view.parts.method, view.parts.target)
-        else:
-            own = self._native_headers(dialect) if relay.native else credential.defaults
-            fixed = credential.head(dialect, view.operation, view.path or model + view.suffix, view.stream)
-        if view.upstream_headers:
-            own = encode_headers(view.upstream_headers)
-        if view.media:
-            own += encode_headers([(b"content-type", view.media)])
-        if credential.signer is not None:
-            own += signature(credential.signer, fixed, body, self._runtime.clock.now_ns())
-        return b"".join((fixed, self._client_headers, own, self._framing(body)))
-
     def _framing(self, body: bytes) -> bytes:
         """The end of the upstream's head."""
         return b"content-length: %d\r\n\r\n" % len(body)
 
     def _kind_of_attempt(self) -> AttemptKind:
         return attempt_kind(self._view)
-
-    def _native_headers(self, dialect: Dialect) -> bytes:
-        """The client's own headers of the dialect, and what must be there of those that it did not send."""
-        request = self._exchange.request
-        lacking = [pair for pair in dialect.default_headers() if request.header(pair[0]) is None]
-        return upstream_headers(request, dialect.native_headers) + encode_headers(lacking)
 
     def _fetch(self, candidate: Candidate, needs: NeedsBytes) -> None:
         """This upstream takes bytes where the client gave URLs: the call waits for them, once."""
@@ -428,7 +319,7 @@ class Call:
         """This upstream would have to leave out something that matters: another may not."""
         self._unhonoured = problem
         self._record.notes.append(f"{candidate.target.name} not tried: {problem.message}")
-        self._ruled_out[candidate.target.key] = problem.message
+        self._trials.rule_out(candidate, problem.message)
         self._next(retry=False)
 
     def _succeeded(self, attempt: Attempt) -> None:
@@ -449,29 +340,6 @@ class Call:
         runtime.metrics.attempt(attempt.candidate.target.provider.name, outcome)
         self._record.attempt(attempt, outcome, detail, runtime.clock.monotonic())
 
-    def _hold_against(self, blame: Blame, attempt: Attempt, fault: UpstreamFault) -> None:
-        health, candidate = self._runtime.health, attempt.candidate
-        provider, model = candidate.target.provider.name, candidate.target.spec.model
-        if blame is Blame.TARGET:
-            health.failed(candidate.health, self._route.spec.routing.breaker)
-        elif blame is Blame.CREDENTIAL:
-            if not self._renews(candidate, fault):
-                health.bench((provider, candidate.credential))
-        elif blame is Blame.CREDENTIAL_MODEL:
-            wait = retry_after(fault, self._runtime.clock.now_ns())
-            health.cool_down(provider, candidate.credential, model, wait)
-        elif blame is Blame.CONTEXT_LENGTH:
-            # Nothing of the same size or smaller will take it either.
-            self._admission.needed_tokens = max(
-                self._admission.needed_tokens, (candidate.target.spec.context_window or 0) + 1
-            )
-            self._ruled_out[candidate.target.key] = "the prompt is too long for it"
-
-    def _renews(self, candidate: Candidate, fault: UpstreamFault) -> bool:
-        """Whether the credential will show something else the next time."""
-        credential = self._upstreams.credential(candidate.target.provider.name, candidate.credential)
-        return fault.status == 401 and credential.renews()
-
     # Ends.
 
     def _give_up(self) -> None:
@@ -480,7 +348,7 @@ class Call:
             if self._unhonoured is not None and self._view.operation == "token_count":
                 self._estimate(self._unhonoured)
                 return
-            self._fail(self._unhonoured or self._no_target())
+            self._fail(self._unhonoured or self._trials.none_left())
             return
         fault, candidate, native = self._fault
         if not passes_through(fault):
@@ -492,12 +360,6 @@ class Call:
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
         head = self._head(candidate, content_type(fault.headers)).encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
-
-    def _no_target(self) -> Problem:
-        candidates, pin = self._record.candidates, self._view.pin
-        if pin is not None and not any(one.target.has(pin.provider, pin.credential) for one in candidates):
-            return pinned_elsewhere_problem(self._view.model, pin)
-        return no_target_problem(self._view.model, candidates)
 
     def _estimate(self, problem: Problem) -> None:
         """No upstream of this model counts tokens for such a client."""
@@ -520,7 +382,7 @@ class Call:
         """Settles and records, before the last byte is sent. Returns the cost in nano-USD; None if unknown."""
         view = self._view
         if view.about:
-            account(self._runtime, self._record.consumer.name, view, self._route, self._grant, end)
+            account(self._runtime, self._record.consumer.name, view, self._trials.route, self._grant, end)
         self._runtime.metrics.in_flight -= 1
         self._exchange.listener = None
         return self._record.keep(self._runtime, self._view, self._grant, end)
