@@ -238,6 +238,15 @@ def test_a_method_is_not_overridden(gateway: Gateway, upstream: CannedUpstream) 
     assert "x-http-method-override" not in upstream.asked[-1][1]
 
 
+def test_usage_that_is_no_text(gateway: Gateway, upstream: CannedUpstream) -> None:
+    body = json.dumps(_MESSAGE).encode().replace(b'"output_tokens": 6', b'"output_tokens": 6, "service_tier": "\xff"')
+    upstream.will("/v1/messages", Canned("application/json", [body]))
+    asked = {"model": "claude-1", "max_tokens": 5, "messages": HELLO}
+    answer = ask(gateway, "POST", "/passthrough/claude/v1/messages", json=asked, timeout=5.0)
+    assert (answer.status_code, answer.content) == (200, body)
+    assert event_of(gateway, answer).usage.source == "unknown"
+
+
 def test_the_base_itself(gateway: Gateway, upstream: CannedUpstream) -> None:
     upstream.will("/", as_json({"is": "root"}))
     assert ask(gateway, "GET", "/passthrough/claude").json() == {"is": "root"}

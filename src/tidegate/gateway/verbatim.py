@@ -3,6 +3,7 @@
 What passes by is read for its usage, and never changed or waited for.
 """
 
+import logging
 from typing import Final
 
 from msgspec import Struct
@@ -26,6 +27,8 @@ from tidegate.gateway.headers import header_value
 from tidegate.gateway.passing import PassingAttempt
 from tidegate.wire.framing import FrameError
 from tidegate.wire.message import Headers, encode_headers
+
+log = logging.getLogger(__name__)
 
 _MAX_READ_BYTES: Final = 16 * 1024 * 1024
 """Larger answers are passed on, and not read for their usage."""
@@ -167,6 +170,9 @@ class _StreamTap(_Tap):
                 self._reader.read(frame)
         except (UnreadableAnswer, FrameError):
             self._splitter = None
+        except Exception:
+            log.exception("a stream that is passed on could not be read")  # a bug of a dialect: it passes all the same
+            self._splitter = None
 
     def usage(self) -> Usage:
         told = self._reader.usage
@@ -191,6 +197,10 @@ class _WholeTap(_Tap):
         try:
             usage = self._relay.read_answer(self._operation, b"".join(self._parts)).usage
         except UnreadableAnswer:
+            return UNKNOWN_USAGE
+        except Exception:
+            # A bug of a dialect. The wire has let go of the call by now: what escaped would leave its client waiting.
+            log.exception("an answer that is passed on could not be read")
             return UNKNOWN_USAGE
         return UNKNOWN_USAGE if usage is COUNTED else usage  # the request would say it, and was not read
 

@@ -46,7 +46,7 @@ def usage_of(raw: Raw | bytes, source: Source = "reported") -> Usage:
     """A total that is missing makes the whole unknown, never 0."""
     try:
         told = _decode_usage(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Usage(raw=bytes(raw))
     if told.input_tokens is None or told.output_tokens is None:
         return Usage(raw=bytes(raw))
