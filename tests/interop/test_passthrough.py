@@ -29,15 +29,21 @@ kind: Provider
 metadata: {{name: hidden}}
 spec: {{dialect: openai, baseUrl: "{url}/hidden", credentials: [{{apiKey: {{env: UP_KEY}}}}]}}
 ---
+kind: Provider
+metadata: {{name: google}}
+spec:
+  {{dialect: vertex, baseUrl: "{url}", project: ours, region: europe-west4, credentials: [{{accessToken: {{env: UP_KEY}}}}]}}
+---
 kind: Model
 metadata: {{name: public}}
 spec:
-  targets: [{{provider: own, model: real-1}}, {{provider: claude, model: claude-1}}, {{provider: hidden, model: real-2}}]
+  targets: [{{provider: own, model: real-1}}, {{provider: claude, model: claude-1}}, {{provider: hidden, model: real-2}},
+    {{provider: google, model: gemini-1}}]
   price: {{inputPerMillion: 1.00, outputPerMillion: 4.00}}
 ---
 kind: Team
 metadata: {{name: trusted}}
-spec: {{passthrough: [own, claude]}}
+spec: {{passthrough: [own, claude, google]}}
 ---
 kind: Team
 metadata: {{name: others}}
@@ -236,6 +242,41 @@ def test_a_method_is_not_overridden(gateway: Gateway, upstream: CannedUpstream) 
     upstream.will("/v1/things", as_json({}))
     ask(gateway, "GET", "/passthrough/own/v1/things", headers={"x-http-method-override": "POST"})
     assert "x-http-method-override" not in upstream.asked[-1][1]
+
+
+_OURS = "/projects/ours/locations/europe-west4"
+_GEMINI = "/publishers/google/models/gemini-1:generateContent"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("/v1" + _OURS + _GEMINI, "/v1" + _OURS + _GEMINI),
+        (_OURS + _GEMINI, "/v1beta1" + _OURS + _GEMINI),
+        ("/v1beta1" + _GEMINI, "/v1beta1" + _OURS + _GEMINI),
+        (_GEMINI, "/v1beta1" + _OURS + _GEMINI),
+    ],
+)
+def test_vertex_has_its_version_before_the_project(
+    gateway: Gateway, upstream: CannedUpstream, asked: str, sent: str
+) -> None:
+    told = {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 6, "totalTokenCount": 11},
+    }
+    upstream.will(sent, as_json(told))
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+    answer = ask(gateway, "POST", "/passthrough/google" + asked, json=body)
+    assert (answer.status_code, answer.json()) == (200, told)
+    assert upstream.asked[-1][1]["authorization"] == f"Bearer {UPSTREAM_KEY}"
+    assert event_of(gateway, answer).cost_nano == 5 * 1000 + 6 * 4000
+
+
+def test_another_project_is_not_reached(gateway: Gateway, upstream: CannedUpstream) -> None:
+    theirs = "/projects/theirs/locations/europe-west4" + _GEMINI
+    upstream.will("/v1" + _OURS + theirs, Canned("application/json", [b"{}"], status=404))
+    assert ask(gateway, "POST", "/passthrough/google/v1" + theirs, json={}).status_code == 404
+    assert upstream.asked[-1][0] == "/v1" + _OURS + theirs
 
 
 def test_usage_that_is_no_text(gateway: Gateway, upstream: CannedUpstream) -> None:

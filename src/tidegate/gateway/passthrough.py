@@ -28,6 +28,9 @@ from tidegate.wire.server import Exchange
 
 ROOT: Final = b"/passthrough/"
 _PATH: Final = re.compile(rb"/passthrough/([^/]+)(/.*)?")
+_PROJECTS: Final = b"/projects/"
+_VERSIONED: Final = re.compile(rb"(/v\d[^/]*)?(|/.*)", re.DOTALL)
+_VERSION_AT_END: Final = re.compile(rb"/v\d[^/]*$")
 _METHODS: Final = frozenset((b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"))
 _READING: Final = frozenset((b"GET", b"DELETE"))
 _KEPT_HERE: Final = frozenset(
@@ -123,12 +126,28 @@ def _refused(request: Request, path: bytes) -> Problem | None:
 def _below_base(provider: ProviderSpec, path: bytes) -> bytes:
     """Behind the base URL's own path, which clients may write or leave out."""
     base = parse_origin(provider.base_url)[1]
+    if provider.dialect == "vertex":
+        return _below_project(base, path)
     return path if path == base or path.startswith(base + b"/") else base + path
+
+
+def _below_project(base: bytes, path: bytes) -> bytes:
+    """Vertex AI has the API's version before the project that the base URL ends with; clients may leave out either."""
+    root, slash, place = base.partition(_PROJECTS)
+    project = slash + place
+    match = _VERSIONED.fullmatch(path.removeprefix(root))
+    version, rest = (match[1] or b"", match[2]) if match is not None else (b"", path)
+    if not version and _VERSION_AT_END.search(root) is None:
+        version = b"/v1beta1"
+    whole = not project or rest == project or rest.startswith(project + b"/")
+    return root + version + (rest if whole else project + rest)
 
 
 def _endpoint(provider: ProviderSpec, path: bytes) -> tuple[Dialect, Operation | None, PathTells]:
     """What the provider's dialects know of a path of its."""
     base = parse_origin(provider.base_url)[1]
+    if provider.dialect == "vertex":
+        base = base.partition(_PROJECTS)[0]
     below = path.removeprefix(base)
     for dialect in surfaces_of(provider.dialect):
         for one in (below, b"/v1" + below, path):
