@@ -132,6 +132,9 @@ spec: {targets: [{provider: vertex, model: claude-sonnet-4-5@20250929}]}
   says why.
 - On GCE, GKE with workload identity and Cloud Run: `credentials: [{metadataServer: true}]`, and no key at all.
 - Express mode: `credentials: [{apiKey: {env: GOOGLE_API_KEY}}]` and no `project`; Gemini's models alone.
+- Image models (`gemini-2.5-flash-image`, `task: image`) serve OpenAI's `/v1/images/generations`, here and with dialect
+  `gemini`: one image a call. Of `size` the proportions are kept, the pixels are the model's own (then `size` is named in
+  `x-tidegate-dropped`).
 - Clients: `google-genai` with `vertexai=True` and `AnthropicVertex` work with the gateway's address as `base_url` (for
   `AnthropicVertex` with `/v1` behind it) and a key of the gateway as their access token. The project and location that they
   name mean nothing here. All other clients reach these models as any others.

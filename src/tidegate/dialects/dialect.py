@@ -30,6 +30,15 @@ class UnreadableAnswer(Exception):
     """The upstream's bytes are not what its dialect promises."""
 
 
+class RefusedAnswer(UnreadableAnswer):
+    """The upstream answered that it will not do this, with a status of success: the client's error, not its own."""
+
+    def __init__(self, fault: Fault, usage: Usage) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.usage = usage
+
+
 class UpstreamModel(Struct, frozen=True):
     """What a dialect must know of the model that it encodes a request for."""
 
@@ -54,6 +63,8 @@ class Answer(Struct):
     """`embedding.Embeddings`, of a call whose dialects differ."""
     rankings: Struct | None = None
     """`reranking.Rankings`, likewise."""
+    pictures: Struct | None = None
+    """`painting.Pictures`, likewise."""
 
 
 class StreamEvent(Struct):

@@ -24,6 +24,7 @@ from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.model_rules import answers_responses_alone
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import AzureOpenAI, OpenAI
+from tidegate.dialects.painting import AsksForPaintings, PaintingTranslation, Paints
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing, TorchServe
 from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.responses import AzureResponses, Responses
@@ -105,6 +106,8 @@ def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay 
     if operation == "rerank" and isinstance(asking, Reranks) and isinstance(serving, Reranks):
         said, served = asking.reranking, serving.reranking
         return None if said is None or served is None else RerankTranslation(said, served, serving)
+    if operation == "image" and isinstance(asking, AsksForPaintings) and isinstance(serving, Paints):
+        return PaintingTranslation(asking.painting, serving.painter, serving)
     return None
 
 

@@ -16,7 +16,15 @@ from tidegate.core.usage import UNKNOWN_USAGE, Usage
 from tidegate.core.view import OPAQUE, View
 from tidegate.decide.route import Candidate
 from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import COUNTED, Dialect, Relay, UnreadableAnswer, errors_in_headers, usage_in_headers
+from tidegate.dialects.dialect import (
+    COUNTED,
+    Dialect,
+    RefusedAnswer,
+    Relay,
+    UnreadableAnswer,
+    errors_in_headers,
+    usage_in_headers,
+)
 from tidegate.gateway.headers import header_value, passed_back
 from tidegate.wire.client import Failure
 from tidegate.wire.framing import FrameError
@@ -25,6 +33,8 @@ from tidegate.wire.server import Exchange
 
 MAX_ANSWER_BYTES: Final = 128 * 1024 * 1024
 MAX_FAULT_BYTES: Final = 1024 * 1024
+_REFUSED: Final = 400
+"""The status of a refusal whose own was 200."""
 _MAX_HELD_BYTES: Final = 64 * 1024
 """Events before the first content byte (roles, comments) wait here."""
 
@@ -60,6 +70,8 @@ class UpstreamFault(Struct):
     body: bytes
     told: Fault
     detail: str
+    usage: Usage | None = None
+    """What a refusal used that came with a status of success."""
 
 
 class AttemptOwner(Protocol):
@@ -170,6 +182,12 @@ class Attempt:
         """
         try:
             return read()
+        except RefusedAnswer as refused:
+            told = refused.fault
+            self.owner.faulted(
+                self, UpstreamFault("status", _REFUSED, self.headers, b"", told, told.message, refused.usage)
+            )
+            return None
         except UnreadableAnswer as error:
             detail = str(error)
         except Exception:

@@ -355,7 +355,8 @@ class Call:
             self._fail(client_problem(fault, candidate.target.label, self._runtime.clock.now_ns()))
             return
         if not native:
-            self._fail(translated_problem(fault, self._runtime.clock.now_ns()), code="upstream_error")
+            problem = translated_problem(fault, self._runtime.clock.now_ns())
+            self._fail(problem, "upstream_error", fault.usage, None if fault.usage is None else candidate)
             return
         self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
         head = self._head(candidate, content_type(fault.headers)).encode() + passed_back(fault.headers)
@@ -371,10 +372,12 @@ class Call:
         head = self._head(None, _JSON + "x-tidegate-estimated: true\r\n")
         self._exchange.respond(200, head.encode(), dialect.encode_count(estimated_tokens(self._view)))
 
-    def _fail(self, problem: Problem, code: str = "") -> None:
-        """`code` for the records, where the problem's own is an upstream's word."""
-        code = code or problem.code
-        self._end(End(problem.status, "failed", code=code, reason=problem.message, usage=self._record.failed_usage()))
+    def _fail(
+        self, problem: Problem, code: str = "", usage: Usage | None = None, candidate: Candidate | None = None
+    ) -> None:
+        """`code` for the records, where the problem's own is an upstream's word. `usage`: of a `candidate` that refused."""
+        code, used = code or problem.code, self._record.failed_usage() if usage is None else usage
+        self._end(End(problem.status, "failed", code=code, reason=problem.message, usage=used, candidate=candidate))
         head = self._head(None, _JSON) + problem_headers(problem, self._record.dialect)
         self._exchange.respond(problem.status, head.encode(), self._record.dialect.encode_problem(problem))
 

@@ -22,10 +22,12 @@ from tidegate.dialects.gemini.chunks import ChunkReader
 from tidegate.dialects.gemini.embedding import GeminiEmbedding
 from tidegate.dialects.gemini.errors import encode_error, read_error
 from tidegate.dialects.gemini.members import Members
+from tidegate.dialects.gemini.painting import GeminiPainting
 from tidegate.dialects.gemini.paths import SINGLE, match_path, resource, upstream_path
 from tidegate.dialects.gemini.signatures import without_foreign
 from tidegate.dialects.gemini.usage import usage_of
 from tidegate.dialects.listing import ListedModel
+from tidegate.dialects.painting import PaintingUpstream
 from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
@@ -47,6 +49,7 @@ class Gemini:
     family: str = "gemini"
     chat: ChatCodec | None = GeminiChat()
     embedding: EmbeddingCodec = GeminiEmbedding()
+    painter: PaintingUpstream = GeminiPainting()
     client_paths: Mapping[bytes, Operation] = {}
     prefix: bytes = b"/gemini"
     matches_paths: bool = True
