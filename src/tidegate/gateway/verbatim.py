@@ -138,10 +138,12 @@ class VerbatimAttempt(PassingAttempt):
             self.status_fault()
             return
         if self.exchange is None:
-            self._commit()
-        self.owner.settle_stream(self, None, "")
-        if self.exchange is not None:
-            self.exchange.finish()
+            self.owner.first_byte(self)
+            self.owner.settle_stream(self, None, "")  # first: of an answer without a body the head is the last byte
+            self.exchange = self.owner.committed(self)
+        else:
+            self.owner.settle_stream(self, None, "")
+        self.exchange.finish()
 
     def _commit(self) -> None:
         self.owner.first_byte(self)
