@@ -103,6 +103,15 @@ spec: {targets: [{provider: bedrock, model: eu.anthropic.claude-sonnet-4-5-20250
 - Clients: boto3 and `AnthropicBedrock`, with the gateway's address as endpoint, and a key of the gateway as their bearer
   token or an [access key](operations.md#clients-that-sign-their-requests) that follows from it.
 
+## Upstreams that only stream, or cannot
+
+A Provider with `quirks: [stream-only]` is asked for streams alone, one with `quirks: [no-stream]` for whole answers
+alone. Clients notice nothing: a stream is gathered (128 MiB at most) and answered whole, a whole answer is told as a
+stream. Until the upstream's answer is complete nothing goes to the client, so whatever breaks it may be tried again
+or elsewhere. Only calls that ask for what the upstream does not do go through the hub, and fields that the hub does
+not know are refused there; all others are as they would be. It holds for chats; legacy completions and media are sent
+as they are asked for.
+
 ## Google Vertex AI
 
 ```yaml

@@ -22,8 +22,9 @@ GLOBAL = "global"
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 Quirk = Literal[
-    "no-stream-usage", "responses", "responses-only", "max-tokens", "top-k", "reasoning-effort", "rerank-top-k"
-]
+    "no-stream-usage", "responses", "responses-only", "max-tokens", "top-k", "reasoning-effort", "rerank-top-k",
+    "stream-only", "no-stream",
+]  # fmt: skip
 
 
 class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -114,7 +115,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `responses`: it serves `/responses` itself. `responses-only`: it serves nothing else, so that clients of every chat
     dialect are translated to it. `max-tokens`: it knows `max_tokens` and no `max_completion_tokens`. `top-k`:
     it takes `top_k`. `reasoning-effort`: it takes `reasoning_effort` for every model. `rerank-top-k`: it reranks
-    in Voyage's form."""
+    in Voyage's form. `stream-only`: it answers chats as streams alone, which are gathered for clients that want the whole
+    answer. `no-stream`: it cannot stream chats, its whole answers are told as streams to clients that want one."""
     priced_as: str | None = None
     """The price book's name of this provider. Absent: found by the base URL, else by this resource's name."""
 
@@ -125,6 +127,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self._take_vertex()
         elif not self.base_url:
             raise ValueError("`baseUrl` is missing: say where the API begins, or name a `service`")
+        if {"stream-only", "no-stream"} <= set(self.quirks):
+            raise ValueError("quirks `stream-only` and `no-stream` contradict each other: write one of them")
         if (self.client_cert_file is None) != (self.client_key_file is None):
             raise ValueError("`clientCertFile` and `clientKeyFile` go together: one of them is missing")
 

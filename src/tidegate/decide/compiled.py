@@ -28,13 +28,15 @@ _WIDEST_CONTEXT = 1_050_000
 class CompiledTarget:
     """A target with its provider, and what the provider's dialect must know of it."""
 
-    __slots__ = ("key", "label", "name", "provider", "spec", "upstream")
+    __slots__ = ("key", "label", "name", "provider", "spec", "streams", "upstream")
 
     def __init__(self, model: ModelSpec, spec: TargetSpec, provider: ProviderSpec) -> None:
         self.spec = spec
         self.name = spec.name
         self.provider = provider
         self.upstream = UpstreamModel(spec.model, provider.quirks, model.max_output_tokens)
+        self.streams = True if "stream-only" in provider.quirks else False if "no-stream" in provider.quirks else None
+        """Whether it streams every chat or none; None: as it is asked."""
         self.key = (model.name, spec.name)
         self.label = f"{spec.provider}/{spec.model}" if spec.model else spec.provider
 

@@ -27,6 +27,7 @@ from tidegate.dialects.openai import AzureOpenAI, OpenAI
 from tidegate.dialects.painting import AsksForPaintings, PaintingTranslation, Paints
 from tidegate.dialects.predictive import OpenInference, TensorFlowServing, TorchServe
 from tidegate.dialects.reranking import Reranks, RerankTranslation
+from tidegate.dialects.reshaping import Exploding, Folding
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
 from tidegate.dialects.vertex import Vertex, VertexClaude
@@ -93,9 +94,14 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
 
 
 @cache
-def relay_between(client: str, serving: Dialect, operation: Operation) -> Relay | None:
-    """How a call of dialect `client` is served by a provider that is spoken to in `serving`; None where it cannot be."""
+def relay_between(client: str, serving: Dialect, operation: Operation, streams: bool | None = None) -> Relay | None:
+    """How a call of dialect `client` is served by a provider that is spoken to in `serving`; None where it cannot be.
+
+    `streams`: set for a chat that the upstream must be asked for as a stream (or not), where its client asked otherwise.
+    """
     asking = DIALECTS[client]
+    if streams is not None and asking.chat is not None and serving.chat is not None:
+        return (Folding if streams else Exploding)(asking, asking.chat, serving, serving.chat)
     if asking.family == serving.family and not (operation == "embedding" and _embed_otherwise(asking, serving)):
         enveloped = isinstance(asking, BedrockClaude) or isinstance(serving, BedrockClaude)
         return ClaudeRelay(asking, serving) if enveloped else serving

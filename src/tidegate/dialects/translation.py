@@ -41,9 +41,21 @@ _STREAM_BROKEN = Problem(status=502, code="upstream_error", message="The upstrea
 
 
 class Translation:
-    """Chat between a client's dialect and another of the upstream. Is a Relay. Stateless."""
+    """Chat between a client's dialect and another of the upstream. Is a Relay. Stateless.
 
-    def __init__(self, client: Dialect, client_chat: ChatCodec, upstream: Dialect, upstream_chat: ChatCodec) -> None:
+    `stream`: what the upstream is asked for, where that is not what the client asked for.
+    """
+
+    def __init__(
+        self,
+        client: Dialect,
+        client_chat: ChatCodec,
+        upstream: Dialect,
+        upstream_chat: ChatCodec,
+        *,
+        stream: bool | None = None,
+    ) -> None:
+        self._stream = stream
         self._client = client_chat
         self._upstream = upstream_chat
         self._upstream_dialect = upstream
@@ -53,6 +65,8 @@ class Translation:
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         request = self._client.decode_request(view)
+        if self._stream is not None:
+            request.stream = self._stream
         if view.fetched:
             put_bytes(request.items, view.fetched)
         if request.max_output_tokens is None:

@@ -41,6 +41,7 @@ from tidegate.gateway.kept_responses import keep
 from tidegate.gateway.outgoing import encoded, upstream_head
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.remote_media import Fetching
+from tidegate.gateway.reshaping import reshaping_kind
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.stored_responses import account
 from tidegate.gateway.trials import Trials
@@ -258,7 +259,8 @@ class Call:
             return
         self._trials.count(candidate)
         credential = self._upstreams.credential(target.provider.name, candidate.credential)
-        attempt = self._kind_of_attempt()(self, candidate, outgoing.dialect, outgoing.relay, view)
+        kind = self._kind_of_attempt() if outgoing.stream == view.stream else reshaping_kind(view)
+        attempt = kind(self, candidate, outgoing.dialect, outgoing.relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
         runtime.health.started(candidate.health, view.estimated_input_tokens)

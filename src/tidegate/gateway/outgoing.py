@@ -10,6 +10,7 @@ from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
 from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.faults import not_dropped, not_encoded, unserved
 from tidegate.gateway.headers import upstream_headers
+from tidegate.gateway.reshaping import reshaped
 from tidegate.gateway.upstreams import Credential, signature
 from tidegate.gateway.verbatim import Verbatim, VerbatimRelay
 from tidegate.wire.message import Request, encode_headers
@@ -24,6 +25,8 @@ class Outgoing(NamedTuple):
     model: str
     """As the upstream calls it."""
     body: bytes
+    stream: bool
+    """What the upstream is asked for: what the client asked for, but where an upstream can do only one of the two."""
 
 
 def encoded(view: View, target: CompiledTarget, *, output_cap: int | None, strict: bool) -> Outgoing:
@@ -33,10 +36,12 @@ def encoded(view: View, target: CompiledTarget, *, output_cap: int | None, stric
     """
     provider = target.provider
     dialect = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
+    streams = None
     if isinstance(view.parts, Verbatim):
         relay: Relay | None = VerbatimRelay(DIALECTS[view.dialect])
     else:
-        relay = relay_between(view.dialect, dialect, view.operation)
+        streams = None if target.streams is None else reshaped(view, target.streams)
+        relay = relay_between(view.dialect, dialect, view.operation, streams)
     if relay is None:
         raise unserved(view, provider.dialect)
     view.dropped = view.left = view.upstream_headers = ()  # of the attempt before
@@ -50,20 +55,20 @@ def encoded(view: View, target: CompiledTarget, *, output_cap: int | None, stric
         raise UnreadableRequest(not_encoded(target.label)) from error
     if view.dropped and strict:
         raise not_dropped(view)
-    return Outgoing(dialect, relay, target.spec.model, body)
+    return Outgoing(dialect, relay, target.spec.model, body, view.stream if streams is None else streams)
 
 
 def upstream_head(
     view: View, request: Request, credential: Credential, outgoing: Outgoing, framing: bytes, now_ns: int
 ) -> bytes:
     """The request line and all headers. `framing`: the end of the head, which says how long the body is."""
-    dialect, relay, model, body = outgoing
+    dialect, relay, model, body, stream = outgoing
     if isinstance(view.parts, Verbatim):
         own = view.parts.headers
         fixed = credential.head_of(view.parts.method, view.parts.target)
     else:
         own = _native_headers(request, dialect) if relay.native else credential.defaults
-        fixed = credential.head(dialect, view.operation, view.path or model + view.suffix, view.stream)
+        fixed = credential.head(dialect, view.operation, view.path or model + view.suffix, stream)
     if view.upstream_headers:
         own = encode_headers(view.upstream_headers)
     if view.media:
