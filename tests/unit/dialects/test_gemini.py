@@ -247,7 +247,8 @@ class TestUsage:
             b'{"modality":"IMAGE","tokenCount":7}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":4}],'
             b'"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":30}],"totalTokenCount":175}'
         )
-        assert (usage.input, usage.cache_read, usage.input_audio, usage.input_image) == (33, 60, 5, 7)
+        assert (usage.input, usage.cache_read, usage.input_audio, usage.input_image) == (33, 56, 5, 7)
+        assert usage.cache_read_audio == 4
         assert (usage.output, usage.output_image, usage.reasoning) == (20, 30, 20)
         assert (usage.total, usage.source) == (175, "reported")
 
