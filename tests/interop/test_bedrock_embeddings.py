@@ -18,7 +18,7 @@ from tests.support.gateway import Gateway, gateway_process
 from tests.support.services import CLIENT_KEY, UPSTREAM_KEY, gateway_config
 from tests.support.simulator import SimulatorThread
 
-from tidegate.gateway.signed_access import issue
+from tidegate.gateway.credentials.signed_access import issue
 
 ACCESS = "0123456789abcdef0123456789abcdef"
 PAIR = issue(ACCESS, sha256(CLIENT_KEY.encode()).digest())

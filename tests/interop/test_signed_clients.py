@@ -16,7 +16,7 @@ from tests.support.gateway import Gateway, gateway_process
 from tests.support.services import CLIENT_KEY, UPSTREAM_KEY, gateway_config
 from tests.support.simulator import SimulatorThread
 
-from tidegate.gateway.signed_access import issue
+from tidegate.gateway.credentials.signed_access import issue
 
 ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.gpt:1"
 SECRET = "0123456789abcdef0123456789abcdef"

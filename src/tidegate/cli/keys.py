@@ -12,7 +12,7 @@ import msgspec
 from tidegate.compile.keys import key_digest
 from tidegate.config import ConfigErrors, Resources, load
 from tidegate.config.secret import SecretMissing, read_secret
-from tidegate.gateway.signed_access import AccessPair, issue
+from tidegate.gateway.credentials.signed_access import AccessPair, issue
 
 _KEY: Final = "TIDEGATE_KEY"
 

@@ -16,22 +16,22 @@ from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
-from tidegate.gateway.batch_watch import BatchWatch
 from tidegate.gateway.begin import begin, begin_stored
-from tidegate.gateway.begin_session import begin_session
+from tidegate.gateway.credentials.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
+from tidegate.gateway.credentials.signed_access import ELSEWHERE, MISMATCH, is_signed
 from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
 from tidegate.gateway.headers import problem_headers, request_id
-from tidegate.gateway.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
-from tidegate.gateway.kept_responses import ask_again
-from tidegate.gateway.object_paths import ObjectAsked, read_object_path
-from tidegate.gateway.objects import serve_object
-from tidegate.gateway.opening import REALTIME_PATHS, key_in_protocols, read_opening
+from tidegate.gateway.kept.batch_watch import BatchWatch
+from tidegate.gateway.kept.kept_responses import ask_again
+from tidegate.gateway.kept.object_paths import ObjectAsked, read_object_path
+from tidegate.gateway.kept.objects import serve_object
+from tidegate.gateway.kept.stored_responses import PATH as STORED_PATH
+from tidegate.gateway.kept.stored_responses import stored_view
 from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
 from tidegate.gateway.passthrough import begin_passthrough
 from tidegate.gateway.runtime import Runtime
-from tidegate.gateway.signed_access import ELSEWHERE, MISMATCH, is_signed
-from tidegate.gateway.stored_responses import PATH as STORED_PATH
-from tidegate.gateway.stored_responses import stored_view
+from tidegate.gateway.sessions.begin_session import begin_session
+from tidegate.gateway.sessions.opening import REALTIME_PATHS, key_in_protocols, read_opening
 from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange
 

@@ -13,10 +13,10 @@ from tidegate.decide.compiled import CompiledConsumer
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.predictive import JSON_LENGTH
 from tidegate.dialects.registry import DIALECTS
-from tidegate.gateway.affinity import bind
 from tidegate.gateway.call import Call
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.headers import answer_head, header_value, problem_headers
+from tidegate.gateway.kept.affinity import bind
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.runtime import Runtime
 from tidegate.wire.message import Request

@@ -21,9 +21,9 @@ from tidegate.decide.route import (
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
 from tidegate.dialects.dialect import FORM_HEADS, UnreadableRequest
 from tidegate.dialects.remote import NeedsBytes
-from tidegate.gateway.affinity import leads_elsewhere, remember
-from tidegate.gateway.attempt import Attempt, UpstreamFault
-from tidegate.gateway.attempt_kinds import AttemptKind, attempt_kind
+from tidegate.gateway.attempts.attempt import Attempt, UpstreamFault
+from tidegate.gateway.attempts.kinds import AttemptKind, attempt_kind
+from tidegate.gateway.attempts.reshaping import reshaping_kind
 from tidegate.gateway.faults import (
     client_problem,
     fault_name,
@@ -37,13 +37,13 @@ from tidegate.gateway.headers import (
     problem_headers,
     utilisation,
 )
-from tidegate.gateway.kept_responses import keep
+from tidegate.gateway.kept.affinity import leads_elsewhere, remember
+from tidegate.gateway.kept.kept_responses import keep
+from tidegate.gateway.kept.stored_responses import account
 from tidegate.gateway.outgoing import encoded, upstream_head
 from tidegate.gateway.record import CallRecord, End
 from tidegate.gateway.remote_media import Fetching
-from tidegate.gateway.reshaping import reshaping_kind
 from tidegate.gateway.runtime import Runtime
-from tidegate.gateway.stored_responses import account
 from tidegate.gateway.trials import Trials
 from tidegate.state.memory import Grant
 from tidegate.wire.server import Exchange

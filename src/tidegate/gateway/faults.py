@@ -7,7 +7,7 @@ from tidegate.core.problem import Problem
 from tidegate.core.view import View
 from tidegate.decide.fault import KEY_CODES
 from tidegate.dialects.dialect import UnreadableRequest
-from tidegate.gateway.attempt import UpstreamFault
+from tidegate.gateway.attempts.attempt import UpstreamFault
 from tidegate.gateway.headers import header_value
 from tidegate.wire.message import Headers
 

@@ -18,10 +18,10 @@ from tidegate.decide.compiled import CompiledConsumer
 from tidegate.decide.passthrough import admit_passthrough, no_account
 from tidegate.dialects.dialect import Dialect, UnreadableRequest
 from tidegate.dialects.registry import DIALECTS, surfaces_of
+from tidegate.gateway.attempts.verbatim import Verbatim
 from tidegate.gateway.begin import enter, refuse
 from tidegate.gateway.record import CallRecord
 from tidegate.gateway.runtime import Runtime
-from tidegate.gateway.verbatim import Verbatim
 from tidegate.wire.client import parse_origin
 from tidegate.wire.message import Request, encode_headers
 from tidegate.wire.server import Exchange

@@ -17,7 +17,7 @@ from tidegate.decide.cost import by_request_alone, cost_nano
 from tidegate.decide.route import Candidate
 from tidegate.dialects.dialect import Dialect
 from tidegate.gateway.access_log import access_line
-from tidegate.gateway.attempt import Attempt
+from tidegate.gateway.attempts.attempt import Attempt
 from tidegate.gateway.headers import request_id
 from tidegate.gateway.runtime import Runtime
 from tidegate.ledger.record import SpoolRecord

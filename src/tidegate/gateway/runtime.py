@@ -8,10 +8,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.snapshot import Snapshot
 from tidegate.decide.compiled import Compiled
 from tidegate.gateway.access_log import AccessLog
+from tidegate.gateway.credentials.signed_access import SignedAccess
 from tidegate.gateway.ids import CallIds
 from tidegate.gateway.metrics import Metrics, Sample
 from tidegate.gateway.remote_media import RemoteMedia
-from tidegate.gateway.signed_access import SignedAccess
 from tidegate.gateway.upstreams import Upstreams
 from tidegate.ledger.spool import Spool
 from tidegate.state.answers import KeptAnswers

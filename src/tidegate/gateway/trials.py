@@ -14,7 +14,7 @@ from tidegate.decide.route import (
     pinned_elsewhere_problem,
     route,
 )
-from tidegate.gateway.attempt import UpstreamFault
+from tidegate.gateway.attempts.attempt import UpstreamFault
 from tidegate.gateway.faults import retry_after
 from tidegate.gateway.headers import header_value
 from tidegate.gateway.record import CallRecord

@@ -19,8 +19,8 @@ from tidegate.core.view import FORMS, METHODS, STORED, Operation
 from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
 from tidegate.dialects.keeping import KEEPERS
 from tidegate.dialects.registry import DIALECTS
-from tidegate.gateway.grants import Grant, MetadataGrant, ServiceAccountGrant
-from tidegate.gateway.tokens import TokenSource
+from tidegate.gateway.credentials.grants import Grant, MetadataGrant, ServiceAccountGrant
+from tidegate.gateway.credentials.tokens import TokenSource
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
 from tidegate.wire.jwt import EXTRA_MISSING, CryptographyMissing, KeyUnusable
 from tidegate.wire.message import encode_headers

@@ -9,7 +9,7 @@ import pytest
 from tests.support.lint_examples import BASE, ENV
 
 from tidegate.cli.main import main
-from tidegate.gateway.signed_access import issue
+from tidegate.gateway.credentials.signed_access import issue
 
 SECRET = "x" * 32
 GATEWAY = f"---\nkind: Gateway\nspec: {{awsAccess: {{secret: {SECRET}}}}}\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.dialects.dialect import Fault
-from tidegate.gateway.attempt import UpstreamFault
+from tidegate.gateway.attempts.attempt import UpstreamFault
 from tidegate.gateway.faults import client_problem, fault_name, passes_through, retry_after, retry_after_seconds
 from tidegate.wire.message import Headers
 

@@ -1,0 +1,1 @@
+"""One call of one upstream, by the kind of what it answers."""

@@ -1,0 +1,1 @@
+"""What proves who calls, and what the gateway proves itself with: keys, signatures, access tokens."""

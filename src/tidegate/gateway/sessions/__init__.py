@@ -1,0 +1,1 @@
+"""Realtime sessions: two WebSockets and what passes between them, reserved for and recorded response by response."""

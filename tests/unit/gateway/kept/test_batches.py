@@ -1,0 +1,106 @@
+"""Batches whose making or whose answers go wrong."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tidegate.core.problem import Problem
+from tidegate.core.usage import Price, Rates, Tariff
+from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest
+from tidegate.gateway.kept import batches
+from tidegate.gateway.kept.batch_answers import AnswerLines, LineUsage, read_state
+from tidegate.gateway.kept.batch_plan import Plan, price_in_batch
+from tidegate.gateway.kept.errand import Told
+from tidegate.state.owned import NoRoom
+
+PLACE = SimpleNamespace(provider="house", credential="one")
+PLAN = Plan("/v1/chat/completions", [], bounded=True)
+
+
+class State:
+    """Notes how a grant ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def release(self, grant: object) -> None:
+        self.ends.append("released")
+
+    def settle(self, grant: object, *, tokens: int | None, money_nano: int | None) -> None:
+        assert (tokens, money_nano) == (None, None)
+        self.ends.append("charged as reserved")
+
+
+def making(state: State, ask: Any) -> Any:
+    def put(one: object) -> None:
+        raise NoRoom("the disk is full")
+
+    owned = SimpleNamespace(make_room=lambda owner, kind: None, put=put)
+    runtime = SimpleNamespace(owned=owned, state=state, ids=SimpleNamespace(next=lambda: "id"))
+    return SimpleNamespace(
+        runtime=runtime,
+        ask=ask,
+        asked=SimpleNamespace(kind="batch"),
+        consumer=SimpleNamespace(name="ann", team="files", tags={}),
+        record=SimpleNamespace(time_ns=0, key="", notes=[]),
+        watch=SimpleNamespace(take=lambda owner, plan: SimpleNamespace(money_nano=5)),
+    )
+
+
+def test_a_batch_that_cannot_be_asked_for_gives_back_what_it_took() -> None:
+    def ask(*_: object, **more: object) -> None:
+        raise UnreadableRequest(Problem(status=404, code="not_found", message="no longer configured"))
+
+    state = State()
+    with pytest.raises(UnreadableRequest):
+        batches._create(making(state, ask), PLACE, PLAN, b"{}")  # type: ignore[arg-type] - what it reads of a call
+    assert state.ends == ["released"]
+
+
+@pytest.mark.parametrize("body", [b'{"id": "batch_1"}', b'{"id": "\xff"}', b"nonsense"])
+def test_a_batch_that_runs_unregistered_is_charged(body: bytes) -> None:
+    waiting: list[Any] = []
+
+    def ask(place: object, method: bytes, path: str, then: Any, **more: object) -> None:
+        waiting.append(then)
+
+    state = State()
+    batches._create(making(state, ask), PLACE, PLAN, b"{}")  # type: ignore[arg-type] - what it reads of a call
+    with pytest.raises(UnreadableRequest):
+        waiting[0](Told(200, [], body))
+    assert state.ends == ["charged as reserved"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"status": "\xff"}', b"[" * 9000])
+def test_a_state_that_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswer):
+        read_state("batch", body)
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"response": {"status_code": 200, "body": {"model": "\xff", "usage": {"prompt_tokens": 1}}}}', b"[]"]
+)
+def test_lines_that_cannot_be_read_make_the_whole_unknown(line: bytes) -> None:
+    told: list[LineUsage] = []
+    lines = AnswerLines("batch", "/v1/chat/completions", told.append)
+    lines.take(line)
+    lines.end()
+    assert lines.broken
+
+
+def test_a_line_without_a_status_was_answered() -> None:
+    told: list[LineUsage] = []
+    lines = AnswerLines("batch", "/v1/chat/completions", told.append)
+    body = b'{"object": "chat.completion", "model": "m", "choices": [], "usage": {"prompt_tokens": 7}}'
+    lines.take(b'{"response": {"body": ' + body + b"}}\n")
+    assert [(one.model, one.usage.input) for one in told] == [("m", 7)]
+
+
+def test_a_batch_holds_what_it_is_charged_by() -> None:
+    half = Rates(input=1, output=2)
+    batch, flex = Tariff(rates=half), Tariff(rates=Rates(input=3, output=3))
+    price = Price(version="v", rates=half, tiers=((9, half),), service={"batch": batch, "flex": flex})
+    assert price_in_batch(price) == Price(version="v", rates=half, service={"batch": batch})
+    assert price_in_batch(Price(version="v", rates=half)) == Price(version="v", rates=half)
+    assert price_in_batch(None) is None
