@@ -6,8 +6,9 @@ from msgspec import Struct, field
 
 from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, View
-from tidegate.dialects.dialect import Answer, Dialect, Splitter, StreamReader, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.dialect import Answer, Dialect, UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.whole import WholeTranslation
 
 
 class EmbeddingRequest(Struct, kw_only=True):
@@ -67,16 +68,13 @@ class Embeds(Protocol):
     embedding: EmbeddingCodec
 
 
-class EmbeddingTranslation:
+class EmbeddingTranslation(WholeTranslation):
     """Is a Relay. Stateless."""
 
     def __init__(self, client: EmbeddingCodec, upstream: EmbeddingCodec, upstream_dialect: Dialect) -> None:
+        super().__init__(upstream_dialect)
         self._client = client
         self._upstream = upstream
-        self._upstream_dialect = upstream_dialect
-        self.native = False
-        self.upstream_media = upstream_dialect.upstream_media
-        self.stream_head = ""
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         request = self._client.decode_request(view)
@@ -93,9 +91,3 @@ class EmbeddingTranslation:
         assert isinstance(told, Embeddings)  # noqa: S101 - read_answer of this class has set it
         told.usage = answer.usage
         return self._client.encode_answer(told, view)
-
-    def stream_reader(self, view: View) -> StreamReader:
-        raise UnreadableAnswer("embeddings do not stream")
-
-    def splitter(self) -> Splitter:
-        return self._upstream_dialect.splitter()

@@ -6,7 +6,8 @@ from msgspec import Struct, field
 
 from tidegate.core.usage import Usage
 from tidegate.core.view import Operation, View
-from tidegate.dialects.dialect import Answer, Dialect, Splitter, StreamReader, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.dialect import Answer, Dialect, UpstreamModel
+from tidegate.dialects.whole import WholeTranslation
 
 
 class PaintingRequest(Struct, kw_only=True):
@@ -67,16 +68,13 @@ class Paints(Protocol):
     painter: PaintingUpstream
 
 
-class PaintingTranslation:
+class PaintingTranslation(WholeTranslation):
     """Is a Relay. Stateless."""
 
     def __init__(self, client: PaintingCodec, upstream: PaintingUpstream, upstream_dialect: Dialect) -> None:
+        super().__init__(upstream_dialect)
         self._client = client
         self._upstream = upstream
-        self._upstream_dialect = upstream_dialect
-        self.native = False
-        self.upstream_media = upstream_dialect.upstream_media
-        self.stream_head = ""
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         request = self._client.decode_painting(view)
@@ -92,9 +90,3 @@ class PaintingTranslation:
         told = answer.pictures
         assert isinstance(told, Pictures)  # noqa: S101 - read_answer of this class has set it
         return self._client.encode_painting(told, view)
-
-    def stream_reader(self, view: View) -> StreamReader:
-        raise UnreadableAnswer("translated images do not stream")
-
-    def splitter(self) -> Splitter:
-        return self._upstream_dialect.splitter()

@@ -8,7 +8,8 @@ from msgspec import Raw, Struct, field
 
 from tidegate.core.usage import Units, Usage
 from tidegate.core.view import Operation, View
-from tidegate.dialects.dialect import Answer, Dialect, Splitter, StreamReader, UnreadableAnswer, UpstreamModel
+from tidegate.dialects.dialect import Answer, Dialect, UpstreamModel
+from tidegate.dialects.whole import WholeTranslation
 
 _DOCUMENTS_PER_SEARCH: Final = 100
 _BYTES_PER_CHUNK: Final = 500
@@ -85,16 +86,13 @@ class Reranks(Protocol):
     reranking: RerankCodec | None
 
 
-class RerankTranslation:
+class RerankTranslation(WholeTranslation):
     """Is a Relay. Stateless."""
 
     def __init__(self, client: RerankCodec, upstream: RerankCodec, upstream_dialect: Dialect) -> None:
+        super().__init__(upstream_dialect)
         self._client = client
         self._upstream = upstream
-        self._upstream_dialect = upstream_dialect
-        self.native = False
-        self.upstream_media = upstream_dialect.upstream_media
-        self.stream_head = ""
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         request = self._client.decode_request(view)
@@ -111,9 +109,3 @@ class RerankTranslation:
         told = answer.rankings
         assert isinstance(told, Rankings)  # noqa: S101 - read_answer of this class has set it
         return self._client.encode_answer(told, view)
-
-    def stream_reader(self, view: View) -> StreamReader:
-        raise UnreadableAnswer("rankings do not stream")
-
-    def splitter(self) -> Splitter:
-        return self._upstream_dialect.splitter()
