@@ -69,7 +69,8 @@ _SERVES_RESPONSES: Final = frozenset(("responses", "responses-only"))
 @cache
 def surfaces_of(provider: str) -> tuple[Dialect, ...]:
     """All that a provider of this dialect may speak, its main one first."""
-    return (DIALECTS[provider], *(one for (of, _), one in _SURFACES.items() if of == provider))
+    further = (DIALECTS["vertex-anthropic"],) if provider == "vertex" else ()
+    return (DIALECTS[provider], *further, *(one for (of, _), one in _SURFACES.items() if of == provider))
 
 
 @cache

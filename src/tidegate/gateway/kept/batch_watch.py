@@ -63,7 +63,12 @@ class BatchWatch:
         """After a start: what the batches that are not settled have reserved is held again."""
         for one in self._runtime.owned:
             if one.kind in PATHS:
-                details = details_of(one)
+                try:
+                    details = details_of(one)
+                except msgspec.DecodeError:
+                    # Written by another version, perhaps: the gateway serves all the same.
+                    log.exception("batch %s of %s cannot be read: it is not metered", one.id, one.owner)
+                    continue
                 if not details.metered:
                     taken = self.take(one.owner, details.plan, anew=True)
                     self.watch(one, taken if isinstance(taken, Grant) else None)

@@ -174,6 +174,14 @@ def test_after_a_restart_it_is_held_again_even_where_it_no_longer_fits() -> None
     assert len(world.kept) == 1
 
 
+def test_one_that_another_version_wrote_stops_no_start() -> None:
+    world = World()
+    (one,) = world.runtime.owned
+    world.runtime.owned.put(msgspec.structs.replace(one, details=b'{"plan":7}'))
+    world.watch.restore()
+    assert not any(world.spent)
+
+
 def test_one_that_never_ends_is_given_up() -> None:
     world = World().began()
     world.clock.advance(9 * 86_400)
