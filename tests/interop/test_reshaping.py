@@ -33,6 +33,16 @@ kind: Consumer
 metadata: {name: app}
 spec: {team: lab, keys: [{value: {env: CLIENT_KEY}}]}
 """
+_ONCE = """
+---
+kind: Model
+metadata: {name: tried-once}
+spec:
+  targets: [{provider: openai-stream-only, model: real}]
+  routing: {attempts: 1, breaker: {minRequests: 1000000}}
+  price: {inputPerMillion: 1.00, outputPerMillion: 4.00}
+"""
+"""Each test that wants no retry takes none: a gateway has ten in ten seconds, however few calls there are."""
 _DOCUMENTS = """
 ---
 kind: Provider
@@ -135,7 +145,7 @@ def gateway(upstream: CannedUpstream, tmp_path_factory: pytest.TempPathFactory) 
         for quirk in ("stream-only", "no-stream")
     )
     env = {"CLIENT_KEY": KEY, "UP_KEY": "sk-reshaping-upstream"}
-    with gateway_process(tmp_path_factory.mktemp("reshaping"), CONFIG + more, env=env) as running:
+    with gateway_process(tmp_path_factory.mktemp("reshaping"), CONFIG + more + _ONCE, env=env) as running:
         yield running
 
 
@@ -252,7 +262,7 @@ def test_what_stays_broken_is_an_error_and_no_short_answer(
 ) -> None:
     upstream.will(CHAT, broken)
     with pytest.raises(openai.InternalServerError):
-        chats.chat.completions.create(model="openai-stream-only", messages=HELLO)
+        chats.chat.completions.create(model="tried-once", messages=HELLO)
     assert last_event(gateway).outcome == "failed"
 
 
