@@ -22,7 +22,7 @@ from tidegate.gateway.kept.errand import Errand, Told
 from tidegate.gateway.runtime import Runtime
 from tidegate.ledger.spool import SpoolFull
 from tidegate.state.memory import Grant
-from tidegate.state.owned import NoRoom, Owned
+from tidegate.state.owned import Kind, NoRoom, Owned
 
 LOOK_SECONDS: Final = 60.0
 LEASE_SECONDS: Final = 9 * 86_400.0
@@ -32,7 +32,7 @@ _MOST_ERRANDS: Final = 8
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, str, str]
+Key = tuple[str, Kind, str]
 """(owner, kind, id)."""
 Standing = Literal["settled", "running", "unread"]
 """unread: it may have ended, and what it used could not be read yet."""
@@ -132,7 +132,7 @@ class BatchWatch:
         if found.metering:
             return
         owner, kind, name = found.key
-        one = runtime.owned.find(owner, kind, name)  # type: ignore[arg-type] - a Kind, once
+        one = runtime.owned.find(owner, kind, name)
         if one is None or runtime.clock.now_ns() - one.created_ns > _LONGEST_NS:
             self._settle(found, one, None, "lost")
             return
