@@ -5,7 +5,7 @@ CRLF alone, no folded header lines, no escapes in names.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -35,6 +35,17 @@ class Part(Struct, frozen=True):
     start: int
     end: int
     """Where its content is in the body."""
+    filename: str = ""
+    """As the client calls it; bytes that are not UTF-8 are replaced."""
+    media_type: str = ""
+    """Its content type in lower case, without parameters; "" where none is told."""
+
+
+class _Head(NamedTuple):
+    name: str
+    is_file: bool
+    filename: str
+    media_type: str
 
 
 class Form(Struct, frozen=True):
@@ -106,19 +117,19 @@ def _part(body: bytes, start: int, delimiter: bytes) -> Part:
     head_end = body.find(b"\r\n\r\n", start, start + MAX_HEAD_BYTES)
     if head_end < 0:
         raise MultipartError(f"the head of the part at byte {start} does not end within {MAX_HEAD_BYTES} bytes")
-    name, is_file = _read_head(body[start:head_end], start)
+    head = _read_head(body[start:head_end], start)
     content = head_end + 4
     end = body.find(delimiter, content)
     if end < 0:
-        raise MultipartError(f"the part `{name}` does not end")
-    if not is_file and end - content > MAX_VALUE_BYTES:
-        raise MultipartError(f"the part `{name}` is larger than {MAX_VALUE_BYTES} bytes and is no file")
-    return Part(name, is_file, content, end)
+        raise MultipartError(f"the part `{head.name}` does not end")
+    if not head.is_file and end - content > MAX_VALUE_BYTES:
+        raise MultipartError(f"the part `{head.name}` is larger than {MAX_VALUE_BYTES} bytes and is no file")
+    return Part(head.name, head.is_file, content, end, head.filename, head.media_type)
 
 
-def _read_head(head: bytes, at: int) -> tuple[str, bool]:
-    """(name, whether it is a file)."""
+def _read_head(head: bytes, at: int) -> _Head:
     dispositions: list[bytes] = []
+    media_type = b""
     for line in head.split(b"\r\n"):
         match = _LINE.fullmatch(line)
         if match is None:
@@ -128,12 +139,14 @@ def _read_head(head: bytes, at: int) -> tuple[str, bool]:
             dispositions.append(value)
         elif field == b"content-transfer-encoding" and value.lower() not in _PLAIN:
             raise MultipartError(f"the part at byte {at} has a transfer encoding")
+        elif field == b"content-type":
+            media_type = value.partition(b";")[0].strip().lower()
     if len(dispositions) != 1:
         raise MultipartError(f"the part at byte {at} does not have one content-disposition")
-    return _read_disposition(dispositions[0], at)
+    return _read_disposition(dispositions[0], media_type.decode(errors="replace"), at)
 
 
-def _read_disposition(value: bytes, at: int) -> tuple[str, bool]:
+def _read_disposition(value: bytes, media_type: str, at: int) -> _Head:
     match = _DISPOSITION.fullmatch(value)
     if match is None or b'\\"' in value:  # half of all parsers end a string there, and half do not
         raise MultipartError(f"the content-disposition of the part at byte {at} cannot be read")
@@ -149,4 +162,5 @@ def _read_disposition(value: bytes, at: int) -> tuple[str, bool]:
         raise MultipartError(f"the name of the part at byte {at} is not UTF-8") from error
     if not name or b"name*" in found or not name.isprintable() or "\\" in name:
         raise MultipartError(f"the part at byte {at} has no plain name")
-    return name, b"filename" in found or b"filename*" in found
+    is_file = b"filename" in found or b"filename*" in found
+    return _Head(name, is_file, found.get(b"filename", b"").decode(errors="replace"), media_type)

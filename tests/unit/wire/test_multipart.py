@@ -44,6 +44,13 @@ def test_parts_and_where_they_are() -> None:
     assert form.content_type == MEDIA
 
 
+def test_what_a_file_is_called_and_calls_itself() -> None:
+    more = b"content-type: Audio/MPEG; codecs=mp3\r\n"
+    body = FILE + part(b'; name="b"; filename="\xff.wav"', more=more) + part(b"; name=\"c\"; filename*=UTF-8''x") + END
+    told = [(one.filename, one.media_type, one.is_file) for one in read_form(MEDIA, body).parts]
+    assert told == [("a %22b%22 ü.mp3", "audio/mpeg", True), ("\ufffd.wav", "audio/mpeg", True), ("", "", True)]
+
+
 def test_one_value_is_replaced_and_nothing_else() -> None:
     form = read_form(MEDIA, BODY)
     assert form.with_value("model", b"gpt-4o-transcribe") == BODY.replace(b"whisper", b"gpt-4o-transcribe")
