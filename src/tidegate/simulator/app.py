@@ -275,6 +275,7 @@ class Simulator:
         headers = b"".join(
             (
                 answer.named,
+                reply.headers,
                 surface.call_headers(self._ids, route),
                 surface.rate_headers(answer.state, answer.behaviour, Moment(now, created), route),
             )

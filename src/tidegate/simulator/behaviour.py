@@ -5,7 +5,7 @@ Owns the meaning of a profile's fields. Knows no wire format.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast, get_args
+from typing import Any, Final, Literal, Self, TypeVar, cast, get_args
 
 import msgspec
 import yaml
@@ -55,6 +55,22 @@ FAULTS: Final[tuple[str, ...]] = get_args(Fault)
 class Seconds(float):
     """Written `250ms`, `30s`, `5m`, `1h`."""
 
+    @classmethod
+    def parse(cls, written: object) -> Self:
+        """Raises ValueError."""
+        if not isinstance(written, str):
+            raise ValueError(f"`{written}` is not a duration such as 250ms or 30s")
+        return cls(read_duration(written))
+
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return f"{float(self):f}s"
+
+
+_Scalar = Spread | Seconds
+"""What a profile writes as a text of its own; msgspec asks the two functions below about such fields only."""
+
 
 class RateWindow(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Beyond these, calls get a 429 until the window that the first call opened is over."""
@@ -71,6 +87,7 @@ class Behaviour(Struct, frozen=True, rename="camel", forbid_unknown_fields=True,
 
     task: Task = "chat"
     owned_by: str = "system"
+    """A reranker of `voyageai` answers as Voyage's do."""
     created: int = 1_744_316_542
     context_window: int = 128_000
     max_output_tokens: int = 32_768
@@ -147,6 +164,16 @@ _GEMINI: Final = ("gemini-3-pro", "gemini-2.5-pro", "gemini-2.5-flash")
 _CLAUDE: Final = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
 
+def _bedrock_models() -> dict[str, Behaviour]:
+    return {
+        "anthropic.claude-sonnet-5-5-v1:0": Behaviour(context_window=200_000, max_output_tokens=64_000),
+        "amazon.nova-pro-v1:0": Behaviour(context_window=300_000, max_output_tokens=10_000),
+        "amazon.titan-embed-text-v2:0": Behaviour(task="embedding", context_window=8_192, dimensions=1024),
+        "amazon.nova-2-multimodal-embeddings-v1:0": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
+        "cohere.embed-v4:0": Behaviour(task="embedding", context_window=128_000, dimensions=1536),
+    }
+
+
 def default_models() -> dict[str, Behaviour]:
     """What is served without a profile: a few well-known names, as fast as possible, without faults."""
     return {
@@ -163,6 +190,9 @@ def default_models() -> dict[str, Behaviour]:
         "command-a-03-2025": Behaviour(context_window=256_000, max_output_tokens=8_192),
         "embed-v4.0": Behaviour(task="embedding", context_window=128_000, dimensions=1536),
         "rerank-v3.5": Behaviour(task="rerank", context_window=4_096),
+        "jina-reranker-v3": Behaviour(task="rerank", owned_by="jinaai", context_window=131_072),
+        "rerank-2.5": Behaviour(task="rerank", owned_by="voyageai", context_window=32_000),
+        **_bedrock_models(),
         "gpt-image-2": Behaviour(task="image"),
         "gpt-4o-mini-tts": Behaviour(task="speech"),
         "tts-1": Behaviour(task="speech", legacy=True),
@@ -240,22 +270,12 @@ def _written(behaviour: Behaviour) -> dict[str, Any]:
     return cast(dict[str, Any], msgspec.to_builtins(behaviour, enc_hook=_written_scalar))
 
 
-def _written_scalar(value: object) -> object:
-    if isinstance(value, Spread):
-        return value.text
-    if isinstance(value, Seconds):
-        return f"{float(value):f}s"
-    raise NotImplementedError(type(value).__name__)
+def _written_scalar(value: _Scalar) -> str:
+    return value.text
 
 
-def _read_scalar(kind: type, written: object) -> object:
-    if kind is Spread:
-        return Spread.parse(written)
-    if kind is Seconds:
-        if not isinstance(written, str):
-            raise ValueError(f"`{written}` is not a duration such as 250ms or 30s")
-        return Seconds(read_duration(written))
-    raise NotImplementedError(kind.__name__)
+def _read_scalar(kind: type[_Scalar], written: object) -> _Scalar:
+    return kind.parse(written)
 
 
 def _convert(where: str, fields: object, kind: type[_T]) -> _T:

@@ -27,6 +27,8 @@ class Reply(Protocol):
     model: str
     stream: bool
     content_type: bytes
+    headers: bytes
+    """Encoded headers that tell of this answer, such as its usage."""
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
@@ -62,6 +64,7 @@ class Template:
         "content_type",
         "dated",
         "flaws",
+        "headers",
         "lead",
         "middle",
         "model",
@@ -93,6 +96,7 @@ class Template:
         self.tails = tuple(tails)
         self.lead = lead
         """An event before the others, as it stands (Azure's prompt filter results)."""
+        self.headers = b""
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.completion_tokens = 0
@@ -144,6 +148,7 @@ class Mould:
         "completion_tokens",
         "content_type",
         "flaws",
+        "headers",
         "model",
         "prompt_tokens",
         "repeated",
@@ -168,6 +173,7 @@ class Mould:
         ]
         self.flaws = flaws
         self.repeated = repeated
+        self.headers = b""
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.completion_tokens = 0

@@ -97,6 +97,7 @@ OPERATIONS = {
     "/model/m/invoke": {"anthropic_version": "bedrock-2023-05-31", "messages": TURN, "max_tokens": 9},
     "/model/m/count-tokens": {"input": {"converse": {"messages": CONVERSE}}},
     "/v2/rerank": {"query": "x", "documents": ["y"]},
+    "/v1/rerank": {"query": "x", "documents": ["y"], "top_n": 1},
 }
 
 

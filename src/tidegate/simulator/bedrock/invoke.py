@@ -1,30 +1,26 @@
-"""InvokeModel: Claude's messages and Titan's embeddings in Bedrock's envelope; CountTokens of the same."""
+"""InvokeModel: Claude's messages in Bedrock's envelope; CountTokens of the same."""
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from tidegate.simulator.anthropic.fields import Fields as ClaudeFields
 from tidegate.simulator.anthropic.message_request import MessageRequest, read_message
 from tidegate.simulator.bedrock.fields import Fields, invalid
 from tidegate.simulator.bedrock.rejection import exception_frame
 from tidegate.simulator.behaviour import Behaviour
-from tidegate.simulator.invention import estimate_tokens
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
 from tidegate.simulator.template import Flaws, Mould
-from tidegate.simulator.vectors import unit_vector
 from tidegate.wire.eventstream import encode_frame
+from tidegate.wire.message import encode_headers
 from tidegate.wire.sse import sse_data, sse_name
 
 EVENT_STREAM: Final = b"application/vnd.amazon.eventstream"
 _VERSIONS: Final = {"bedrock-2023-05-31": b"2023-06-01", "2026-10-21": b"2026-10-21"}
 _CHUNK: Final = ((":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event"))
-_MOST_CHARACTERS: Final = 50_000
-_SIZES: Final = (256, 512, 1024)
 
 
 def _chunk(event: bytes) -> bytes:
@@ -36,6 +32,14 @@ FLAWS: Final = Flaws(
     broken_event=_chunk(b'{"type":"content_block_delta","index":0,"delta":{"type":"te'),
     comment=b"",
 )
+
+
+def count_headers(prompt: int, completion: int | None = None) -> bytes:
+    """Encoded headers of what a whole answer consumed."""
+    lines = [(b"x-amzn-bedrock-input-token-count", b"%d" % prompt)]
+    if completion is not None:
+        lines.append((b"x-amzn-bedrock-output-token-count", b"%d" % completion))
+    return encode_headers(lines)
 
 
 def read_claude(fields: Fields, stream: bool, behaviour: Behaviour, *, counting: bool = False) -> MessageRequest:
@@ -78,6 +82,7 @@ class Framed:
         self.model = inner.model
         self.stream = True
         self.content_type = EVENT_STREAM
+        self.headers = b""
         self.prompt_tokens = inner.prompt_tokens
         self.cached_tokens = inner.cached_tokens
         self.completion_tokens = inner.completion_tokens
@@ -96,40 +101,6 @@ class Framed:
         told = {"amazon-bedrock-invocationMetrics": timed} if self._usage else {}
         last = msgspec.json.encode({"type": "message_stop", **told})
         return [*(_chunk(sse_data(one)) for one in events[:-1]), _chunk(last)]
-
-
-class TitanRequest(Struct):
-    text: str
-    size: int
-
-    @property
-    def tokens(self) -> int:
-        return estimate_tokens(self.text.encode("utf-8", "surrogatepass"))
-
-
-def read_titan(fields: Fields, behaviour: Behaviour) -> TitanRequest:
-    """Raises Rejection."""
-    fields.only(frozenset({"inputText", "dimensions", "normalize", "embeddingTypes"}))
-    text = fields.needed_text("inputText")
-    if not text or len(text) > _MOST_CHARACTERS:
-        raise invalid(f"expected minLength: 1 and maxLength: {_MOST_CHARACTERS}, actual: {len(text)}")
-    fields.flag("normalize")
-    if set(fields.texts("embeddingTypes")) - {"float", "binary"}:
-        raise invalid("#/embeddingTypes: the values are float and binary")
-    size = fields.whole("dimensions", 1)
-    if size is not None and size not in _SIZES:
-        raise invalid(f"{size} is not a valid enum value: dimensions are {', '.join(map(str, _SIZES))}")
-    return TitanRequest(text, size or min(behaviour.dimensions, _SIZES[-1]))
-
-
-def titan_reply(request: TitanRequest, setting: Setting) -> Mould:
-    vector = unit_vector(setting, request.text.encode("utf-8", "surrogatepass"), request.size).tolist()
-    told: dict[str, Any] = {"embedding": vector, "embeddingsByType": {"float": vector}}
-    if setting.usage:
-        told["inputTextTokenCount"] = request.tokens
-    mould = Mould(model=setting.model, pieces=[msgspec.json.encode(told)], flaws=FLAWS)
-    mould.prompt_tokens = request.tokens
-    return mould
 
 
 def count_reply(tokens: int, setting: Setting) -> Mould:

@@ -12,14 +12,14 @@ from tidegate.simulator.anthropic.message_request import MessageRequest
 from tidegate.simulator.bedrock.access import key_of
 from tidegate.simulator.bedrock.converse import converse_reply
 from tidegate.simulator.bedrock.converse_request import read_converse
+from tidegate.simulator.bedrock.embeddings import take_embedding
 from tidegate.simulator.bedrock.fields import Fields, invalid
 from tidegate.simulator.bedrock.invoke import (
     Framed,
+    count_headers,
     count_reply,
     counted_body,
     read_claude,
-    read_titan,
-    titan_reply,
     window_exceeded,
 )
 from tidegate.simulator.bedrock.rejection import encode_error, error_name
@@ -91,8 +91,7 @@ def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) ->
     if route.operation == "count-tokens":
         return Order(b"", 0, 0, False, partial(count_reply, _counted(fields, behaviour)))
     if behaviour.task == "embedding" and route.operation == "invoke":
-        text = read_titan(fields, behaviour)
-        return Order(b"", 0, text.tokens, False, partial(titan_reply, text))
+        return take_embedding(fields, name, behaviour)
     if behaviour.task != "chat":
         raise invalid("The requested operation is not recognized by the service for this model.")
     if route.operation.startswith("converse"):
@@ -117,7 +116,11 @@ def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) ->
 
 def _invoked(asked: MessageRequest, behaviour: Behaviour, setting: Setting) -> Mould | Framed:
     mould = message_reply(asked, behaviour, setting)
-    return Framed(mould, usage=setting.usage) if asked.stream else mould
+    if asked.stream:
+        return Framed(mould, usage=setting.usage)
+    if setting.usage:
+        mould.headers = count_headers(mould.prompt_tokens, mould.completion_tokens)
+    return mould
 
 
 def _counted(fields: Fields, behaviour: Behaviour) -> int:

@@ -3,7 +3,6 @@
 import array
 import base64
 import math
-import re
 import sys
 from typing import Any, Final
 
@@ -13,8 +12,8 @@ from msgspec import Struct
 from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.cohere.chat import FLAWS
 from tidegate.simulator.cohere.fields import Fields, invalid
-from tidegate.simulator.composition import generator
 from tidegate.simulator.invention import estimate_tokens
+from tidegate.simulator.ranking import rank
 from tidegate.simulator.setting import Setting
 from tidegate.simulator.template import ID, Mould
 from tidegate.simulator.vectors import unit_vector
@@ -82,7 +81,7 @@ def embed_reply(request: EmbedRequest, setting: Setting) -> Mould:
     vectors = [unit_vector(setting, text, request.size) for text in request.texts]
     fields: dict[str, Any] = {
         "id": ID,
-        "embeddings": {form: [_formed(vector, form) for vector in vectors] for form in request.forms},
+        "embeddings": {form: [form_vector(vector, form) for vector in vectors] for form in request.forms},
         "texts": request.told,
         "response_type": "embeddings_by_type",
     }
@@ -93,7 +92,8 @@ def embed_reply(request: EmbedRequest, setting: Setting) -> Mould:
     return mould
 
 
-def _formed(vector: "array.array[float]", form: str) -> object:
+def form_vector(vector: "array.array[float]", form: str) -> object:
+    """As an answer has it: numbers, bits packed into numbers, or base64 of little-endian 32-bit floats."""
     match form:
         case "float":
             return vector.tolist()
@@ -129,15 +129,9 @@ def read_rerank(fields: Fields, behaviour: Behaviour) -> RerankRequest:
 
 
 def rerank_reply(request: RerankRequest, setting: Setting) -> Mould:
-    """The answer, ready to be sent: documents that share words with the query come first."""
-    asked = _words(request.query)
-    scores: list[tuple[float, int]] = []
-    for index, document in enumerate(request.documents):
-        shared = len(asked & _words(document)) / max(1, len(asked))
-        noise = generator(setting.seed, setting.model, request.query, document).random()
-        scores.append((round(0.9 * shared + 0.05 * noise, 6), index))
-    scores.sort(key=lambda found: (-found[0], found[1]))
-    results = [{"index": index, "relevance_score": score} for score, index in scores[: request.top]]
+    """The answer, ready to be sent."""
+    ranked = rank(setting, request.query, request.documents)
+    results = [{"index": index, "relevance_score": score} for index, score in ranked[: request.top]]
     units = math.ceil(len(request.documents) / _UNIT_DOCUMENTS)
     billed = {"billed_units": {"search_units": units}} if setting.usage else {}
     meta = {"api_version": {"version": "2"}, **billed}
@@ -145,7 +139,3 @@ def rerank_reply(request: RerankRequest, setting: Setting) -> Mould:
     mould = Mould(model=setting.model, pieces=[body], flaws=FLAWS)
     mould.prompt_tokens = request.tokens
     return mould
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))
