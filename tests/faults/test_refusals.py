@@ -1,6 +1,7 @@
 """Every refusal through the whole gateway: status, code, the shape of the dialect, and nothing spent."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -98,6 +99,20 @@ def test_a_key_that_is_not(trial: Trial) -> None:
     answer = trial.ask("sk-somebody", chat(MODEL))
     assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_that_is_not_is_counted_before_its_body_too(trial: Trial) -> None:
+    before = metric(trial.gateway, "tidegate_unauthenticated_total")
+    head = HEAD.replace(KEY, "sk-somebody") + "expect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    status, _ = trial.raw(head)
+    assert status == 401
+    assert metric(trial.gateway, "tidegate_unauthenticated_total") == before + 1
+
+
+def test_another_method(trial: Trial) -> None:
+    status, body = trial.raw(HEAD.replace("POST", "GET") + "connection: close\r\n\r\n")
+    error = json.loads(body)["error"]
+    assert (status, error["type"], error["code"]) == (405, "invalid_request_error", "invalid_request")
 
 
 def test_a_rate(trial: Trial) -> None:

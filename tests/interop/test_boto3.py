@@ -272,6 +272,7 @@ def test_errors_have_botos_own_classes(
     with pytest.raises(ClientError) as caught:
         stranger.converse_stream(modelId="gpt-4.1", messages=HELLO)
     assert caught.value.response["Error"]["Code"] == "UnrecognizedClientException"
+    assert caught.value.response["ResponseMetadata"]["RequestId"].startswith("tg_")
     stranger.close()
 
 

@@ -287,6 +287,31 @@ def test_models_are_listed_in_googles_shape(client: genai.Client, gateway: Gatew
     assert unknown.value.status == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("path", ["/v1beta/models", "/v1/models", "/gemini/v1beta/models"])
+def test_models_are_listed_by_a_key_in_the_query(gateway: Gateway, path: str) -> None:
+    """As the REST examples have it, and as health checks of Google's clients call it."""
+    told = [http_get(gateway, f"{path}{one}?key={CLIENT_KEY}") for one in ("", "/native", "/no-such-model")]
+    assert [status for status, _ in told] == [200, 200, 404]
+    assert "models/native" in [model["name"] for model in told[0][1]["models"]]
+    assert told[1][1]["name"] == "models/native"
+    assert told[2][1]["error"]["status"] == "NOT_FOUND"
+    unknown = http_get(gateway, f"{path}?key=wrong")
+    assert (unknown[0], unknown[1]["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+
+def test_a_key_in_the_query_is_for_googles_paths_alone(gateway: Gateway) -> None:
+    assert http_get(gateway, f"/v1/files?key={CLIENT_KEY}")[0] == 401
+
+
+def http_get(gateway: Gateway, target: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(gateway.address, timeout=10)
+    connection.request("GET", target)
+    answer = connection.getresponse()
+    status, told = answer.status, json.loads(answer.read())
+    connection.close()
+    return status, told
+
+
 def test_embeddings(client: genai.Client, gateway: Gateway) -> None:
     answer = client.models.embed_content(model="vectors", contents=["tide", "tide", "gate"])
     assert answer.embeddings is not None

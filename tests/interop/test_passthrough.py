@@ -301,6 +301,15 @@ def test_a_cut_answer_is_seen_as_one(gateway: Gateway, upstream: CannedUpstream)
     assert (event.outcome, event.usage.source) == ("cut", "unknown")
 
 
+def test_the_callers_key_in_the_query_stays_here(gateway: Gateway, upstream: CannedUpstream) -> None:
+    """Google's clients may have it there; whose provider it goes to is not theirs to know."""
+    upstream.will("/v1/things?key=x&limit=2", as_json({}))
+    with httpx2.Client() as client:
+        answer = client.get(f"{gateway.url}/passthrough/own/v1/things?key=tg-free-passthrough-key&key=x&limit=2")
+    assert answer.status_code == 200
+    assert upstream.asked[-1][0] == "/v1/things?key=x&limit=2"
+
+
 @pytest.mark.parametrize(
     ("who", "provider"), [("free", "hidden"), ("free", "nobody"), ("narrow", "own"), ("stranger", "own")]
 )

@@ -253,6 +253,28 @@ def errors_in_headers(dialect: Dialect) -> ErrorsInHeaders | None:
 
 
 @runtime_checkable
+class NamesRequests(Protocol):
+    """A dialect whose clients look for a request's id in a header of their own, beside `x-request-id`."""
+
+    request_id_header: str
+
+
+@cache
+def request_id_header(dialect: Dialect) -> str:
+    """ "" where it has none."""
+    return dialect.request_id_header if isinstance(dialect, NamesRequests) else ""
+
+
+@runtime_checkable
+class TakesKeyInQuery(Protocol):
+    """A dialect whose clients may put their key into a request's query."""
+
+    def key_in_query(self, query: bytes) -> bytes:
+        """Its SHA-256; b"" where there is none."""
+        ...
+
+
+@runtime_checkable
 class UsageInHeaders(Protocol):
     """A dialect some of whose answers say in their headers alone what was used."""
 

@@ -13,14 +13,14 @@ from tidegate import __version__
 from tidegate.core.problem import Problem
 from tidegate.core.view import METHODS, PathTells, View
 from tidegate.decide.compiled import CompiledConsumer
-from tidegate.dialects.dialect import SigningDialect
+from tidegate.dialects.dialect import Dialect, SigningDialect
 from tidegate.dialects.listing import ListedModel, ListsModels
 from tidegate.dialects.openai import model_object
 from tidegate.gateway.begin import begin, begin_stored
 from tidegate.gateway.credentials.identity import MISSING_KEY, UNKNOWN_KEY, key_digest
 from tidegate.gateway.credentials.signed_access import ELSEWHERE, MISMATCH, is_signed
-from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, spoken_by
-from tidegate.gateway.headers import problem_headers, request_id
+from tidegate.gateway.endpoints import EXACT, Endpoint, find_endpoint, queried_key, spoken_by
+from tidegate.gateway.headers import problem_headers, request_id, request_id_headers
 from tidegate.gateway.kept.batch_watch import BatchWatch
 from tidegate.gateway.kept.kept_responses import ask_again
 from tidegate.gateway.kept.object_paths import ObjectAsked, read_object_path
@@ -74,6 +74,7 @@ class GatewayApp:
         problem = self._refused_by_head(request)
         if problem is None:
             return None
+        self._count(problem)
         headers, body = self._rendered(request, problem)
         return problem.status, headers, body
 
@@ -113,7 +114,7 @@ class GatewayApp:
         self, request: Request, endpoint: Endpoint | None = None, *, whole: bool = True
     ) -> tuple[bytes, CompiledConsumer] | Problem:
         """`whole`: with its body, which a signature depends on."""
-        digest = key_digest(request, b"" if endpoint is None else endpoint.tells.key_digest)
+        digest = key_digest(request, queried_key(request, endpoint))
         if digest is None:
             signed = self._signed_by(request, endpoint, whole=whole)
             if isinstance(signed, Problem):
@@ -141,10 +142,13 @@ class GatewayApp:
         return identified if isinstance(identified, Problem) else None
 
     def _refuse(self, exchange: Exchange, problem: Problem) -> None:
-        if problem.code in _UNIDENTIFIED:
-            self._runtime.metrics.unauthenticated += 1
+        self._count(problem)
         headers, body = self._rendered(exchange.request, problem)
         exchange.respond(problem.status, headers, body)
+
+    def _count(self, problem: Problem) -> None:
+        if problem.code in _UNIDENTIFIED:
+            self._runtime.metrics.unauthenticated += 1
 
     def _other(self, exchange: Exchange, endpoint: Endpoint | None) -> None:
         request = exchange.request
@@ -195,7 +199,7 @@ class GatewayApp:
         if isinstance(told, Problem):
             self._refuse(exchange, told)
         else:
-            exchange.respond(200, self._head(request), told)
+            exchange.respond(200, self._head(request, spoken_by(request)), told)
 
     def _session(self, exchange: Exchange) -> None:
         runtime, request = self._runtime, exchange.request
@@ -236,7 +240,7 @@ class GatewayApp:
         if asked is None or asked[1] is None:
             models = [ListedModel(name, routes[name].spec.created) for name in sorted(consumer.models)]
             page = dialect.model_page(models) if isinstance(dialect, ListsModels) else _openai_page(models)
-            exchange.respond(200, self._head(exchange.request), msgspec.json.encode(page))
+            exchange.respond(200, self._head(exchange.request, dialect), msgspec.json.encode(page))
             return
         name = unquote_to_bytes(asked[1]).decode(errors="replace")
         if name not in consumer.models:
@@ -247,17 +251,19 @@ class GatewayApp:
             return
         model = ListedModel(name, routes[name].spec.created)
         entry = dialect.model_entry(model) if isinstance(dialect, ListsModels) else model_object(name, model.created)
-        exchange.respond(200, self._head(exchange.request), msgspec.json.encode(entry))
+        exchange.respond(200, self._head(exchange.request, dialect), msgspec.json.encode(entry))
 
     def _rendered(self, request: Request | None, problem: Problem) -> tuple[bytes, bytes]:
         dialect = spoken_by(request)
-        return self._head(request) + problem_headers(problem, dialect).encode(), dialect.encode_problem(problem)
+        return self._head(request, dialect) + problem_headers(problem, dialect).encode(), dialect.encode_problem(
+            problem
+        )
 
-    def _head(self, request: Request | None) -> bytes:
+    def _head(self, request: Request | None, dialect: Dialect) -> bytes:
         """The fields of an answer that no Call made."""
         own = self._runtime.ids.next()
         name = own if request is None else request_id(request.header(b"x-request-id"), own)
-        return _JSON + f"x-request-id: {name}\r\nrequest-id: {name}\r\n".encode()
+        return _JSON + request_id_headers(name, dialect).encode()
 
 
 def _openai_page(models: list[ListedModel]) -> object:

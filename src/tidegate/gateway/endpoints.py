@@ -10,7 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells
-from tidegate.dialects.dialect import Dialect
+from tidegate.dialects.dialect import Dialect, TakesKeyInQuery
+from tidegate.dialects.gemini import Gemini
 from tidegate.dialects.registry import DIALECTS
 from tidegate.wire.message import Request
 
@@ -35,8 +36,16 @@ def _exact() -> dict[bytes, Endpoint]:
 EXACT: Final[Mapping[bytes, Endpoint]] = _exact()
 _MATCHING: Final = tuple(one for one in DIALECTS.values() if one.matches_paths)
 _OPENAI: Final = DIALECTS["openai"]
-_OLLAMA_ROOT: Final = b"/api/"
-"""No other dialect has anything below it."""
+_GEMINI: Final = Gemini()
+_ROOTS: Final = {
+    b"/api/": DIALECTS["ollama"],
+    b"/v1beta/": DIALECTS["gemini"],
+    b"/v1alpha/": DIALECTS["gemini"],
+    b"/v1beta1/": DIALECTS["vertex"],
+}
+"""No other dialect has anything below them."""
+_ALSO_GOOGLES: Final = (b"/v1/models", b"/passthrough/")
+"""Where a key in the query tells Google's clients from others."""
 
 
 def find_endpoint(request: Request) -> Endpoint | None:
@@ -53,7 +62,7 @@ def find_endpoint(request: Request) -> Endpoint | None:
 
 
 def spoken_by(request: Request | None) -> Dialect:
-    """The dialect to answer a request in that has no endpoint: by its path, then by the headers that SDKs send."""
+    """The dialect to answer a request in that has no endpoint: by its path, then by what SDKs send along."""
     if request is None:
         return _OPENAI
     endpoint = find_endpoint(request)
@@ -64,4 +73,16 @@ def spoken_by(request: Request | None) -> Dialect:
             request.header(name) is not None for name in dialect.telling_headers
         ):
             return dialect
-    return DIALECTS["ollama"] if request.path.startswith(_OLLAMA_ROOT) else _OPENAI
+    for root, dialect in _ROOTS.items():
+        if request.path.startswith(root):
+            return dialect
+    queried = request.path.startswith(_ALSO_GOOGLES) and _GEMINI.key_in_query(request.query)
+    return _GEMINI if queried else _OPENAI
+
+
+def queried_key(request: Request, endpoint: Endpoint | None) -> bytes:
+    """SHA-256 of the key in a request's query, where clients of its dialect may put it; else b""."""
+    if endpoint is not None:
+        return endpoint.tells.key_digest
+    dialect = spoken_by(request) if request.query else None
+    return dialect.key_in_query(request.query) if isinstance(dialect, TakesKeyInQuery) else b""

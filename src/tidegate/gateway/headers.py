@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from tidegate.core.money import usd_from_nano
 from tidegate.core.problem import Problem
-from tidegate.dialects.dialect import Dialect, errors_in_headers
+from tidegate.dialects.dialect import Dialect, errors_in_headers, request_id_header
 from tidegate.state.memory import Remaining
 from tidegate.wire.message import Headers, Request, encode_headers
 
@@ -35,6 +35,7 @@ class Facts(Protocol):
 
     id: str
     request_id: str
+    dialect: Dialect
     attempts_made: int
 
 
@@ -43,6 +44,13 @@ def request_id(sent: bytes | None, own: str) -> str:
     if sent and len(sent) <= _MAX_REQUEST_ID and sent.isascii() and sent.decode().isprintable():
         return sent.decode()
     return own
+
+
+def request_id_headers(request_id: str, dialect: Dialect) -> str:
+    """`x-request-id`, and the header that the dialect's own clients read."""
+    own = request_id_header(dialect)
+    told = f"x-request-id: {request_id}\r\n"
+    return f"{told}{own}: {request_id}\r\n" if own else told
 
 
 def upstream_headers(request: Request, names: tuple[bytes, ...] = _FROM_CLIENT) -> bytes:
@@ -68,10 +76,10 @@ def passed_back(headers: Headers) -> bytes:
 
 
 def answer_head(record: Facts, target: str, remaining: Remaining, now_ns: int) -> str:
-    """What every answer to an authenticated call carries. Anthropic's clients read `request-id`, others `x-request-id`."""
+    """What every answer to an authenticated call carries."""
     called = f"x-tidegate-target: {target}\r\n" if target else ""
     return (
-        f"x-request-id: {record.request_id}\r\nrequest-id: {record.request_id}\r\n"
+        f"{request_id_headers(record.request_id, record.dialect)}"
         f"x-tidegate-decision: {record.id}\r\nx-tidegate-cache: bypass\r\n"
         f"x-tidegate-attempts: {record.attempts_made}\r\n{called}{limit_headers(remaining, now_ns)}"
     )

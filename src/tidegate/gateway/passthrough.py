@@ -5,6 +5,7 @@ is seen by everyone who may pass through to it.
 """
 
 import re
+from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -98,7 +99,7 @@ def begin_passthrough(runtime: Runtime, exchange: Exchange, consumer: CompiledCo
     view = None if reads or operation is None else _read(surface, operation, request.body, tells)
     bounded = view is not None
     view = view or _unread(surface, request.body)
-    query = _query(provider, request.query)
+    query = _query(provider, request.query, digest)
     view.operation, view.id, view.time_ns = "passthrough", record.id, record.time_ns
     view.media = next((value for key, value in request.headers if key == b"content-type"), b"")
     view.parts = Verbatim(
@@ -197,11 +198,16 @@ def _model_in(body: bytes) -> str:
         return ""
 
 
-def _query(provider: ProviderSpec, query: bytes) -> bytes:
-    """Without the key that clients of Google's may put there: it is the gateway's."""
-    if provider.dialect not in ("gemini", "vertex"):
-        return query
-    return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[0] != b"key")
+def _query(provider: ProviderSpec, query: bytes, digest: bytes) -> bytes:
+    """Without the key that clients of Google's may put there: it is the gateway's. `digest`: the key by which they call."""
+    google = provider.dialect in ("gemini", "vertex")
+    pairs = (pair.partition(b"=") for pair in query.split(b"&"))
+    kept = [
+        name + equals + value
+        for name, equals, value in pairs
+        if name != b"key" or not (google or sha256(unquote_to_bytes(value)).digest() == digest)
+    ]
+    return b"&".join(kept)
 
 
 def _headers(request: Request, provider: ProviderSpec, dialect: Dialect) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.problem import Problem
+from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.headers import (
     answer_head,
     duration,
@@ -13,6 +14,7 @@ from tidegate.gateway.headers import (
     passed_back,
     problem_headers,
     request_id,
+    request_id_headers,
     upstream_headers,
     utilisation,
 )
@@ -86,16 +88,26 @@ class Facts:
     id = "tg_1"
     request_id = "req-9"
     attempts_made = 2
+    dialect = DIALECTS["openai"]
 
 
 def test_the_head_of_an_answer() -> None:
     assert answer_head(Facts(), "openai/gpt", Remaining(), NOW) == (
-        "x-request-id: req-9\r\nrequest-id: req-9\r\nx-tidegate-decision: tg_1\r\nx-tidegate-cache: bypass\r\n"
+        "x-request-id: req-9\r\nx-tidegate-decision: tg_1\r\nx-tidegate-cache: bypass\r\n"
         "x-tidegate-attempts: 2\r\nx-tidegate-target: openai/gpt\r\n"
     )
     refused = answer_head(Facts(), "", Remaining(money=(SECOND, 40_000_000, NOW)), NOW)
     assert "x-tidegate-target" not in refused
     assert refused.endswith("x-tidegate-budget-remaining-usd: 0.04\r\n")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "header"),
+    [("anthropic", "request-id"), ("vertex-anthropic", "request-id"), ("bedrock", "x-amzn-requestid"), ("gemini", "")],
+)
+def test_a_dialects_own_header_for_the_requests_id(dialect: str, header: str) -> None:
+    own = f"{header}: r\r\n" if header else ""
+    assert request_id_headers("r", DIALECTS[dialect]) == "x-request-id: r\r\n" + own
 
 
 def test_headers_of_limits() -> None:

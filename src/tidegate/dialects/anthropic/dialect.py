@@ -54,6 +54,7 @@ class Anthropic:
     matches_paths: bool = False
     telling_headers: tuple[bytes, ...] = (VERSION_HEADER,)
     native_headers: tuple[bytes, ...] = (VERSION_HEADER, BETA_HEADER)
+    request_id_header: str = "request-id"
     native: bool = True
     upstream_media: bytes = b"text/event-stream"
     stream_head: str = SSE_HEAD

@@ -59,6 +59,7 @@ class Bedrock:
     matches_paths: bool = True
     telling_headers: tuple[bytes, ...] = (b"amz-sdk-invocation-id", b"x-amz-date")
     native_headers: tuple[bytes, ...] = ()
+    request_id_header: str = "x-amzn-requestid"
     upstream_media: bytes = b"application/vnd.amazon.eventstream"
     stream_head: str = STREAM_HEAD
 

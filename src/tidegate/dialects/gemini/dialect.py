@@ -23,7 +23,7 @@ from tidegate.dialects.gemini.embedding import GeminiEmbedding
 from tidegate.dialects.gemini.errors import encode_error, read_error
 from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.painting import GeminiPainting
-from tidegate.dialects.gemini.paths import SINGLE, match_path, resource, upstream_path
+from tidegate.dialects.gemini.paths import SINGLE, key_in_query, match_path, resource, upstream_path
 from tidegate.dialects.gemini.signatures import without_foreign
 from tidegate.dialects.gemini.usage import usage_of
 from tidegate.dialects.listing import ListedModel
@@ -61,6 +61,9 @@ class Gemini:
 
     def match_path(self, path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
         return match_path(path, query)
+
+    def key_in_query(self, query: bytes) -> bytes:
+        return key_in_query(query)
 
     def read(self, operation: Operation, body: bytes, path: PathTells = NO_PATH_TELLS) -> View:
         fields = read_fields(body)

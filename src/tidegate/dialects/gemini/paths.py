@@ -43,8 +43,13 @@ def match_path(path: bytes, query: bytes) -> tuple[Operation, PathTells] | None:
     form = SINGLE if match[2] == b"embedContent" else ""
     if stream and asked.get(b"alt") != b"sse":
         form = ARRAY
-    key = asked.get(b"key")
-    return operation, PathTells(model=model, stream=stream, form=form, key_digest=sha256(key).digest() if key else b"")
+    return operation, PathTells(model=model, stream=stream, form=form, key_digest=key_in_query(query))
+
+
+def key_in_query(query: bytes) -> bytes:
+    """The SHA-256 of the key that Google's clients may put there; b"" where there is none."""
+    key = _query(query).get(b"key")
+    return sha256(key).digest() if key else b""
 
 
 def upstream_path(base_path: str, model: str, operation: Operation, *, stream: bool) -> str:

@@ -37,14 +37,10 @@ def read_error(body: bytes) -> Fault:
 
 
 _ERROR_TYPES: Final[Mapping[int, str]] = {
-    400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
-    404: "invalid_request_error",
     408: "timeout",
-    413: "invalid_request_error",
     429: "rate_limit_error",
-    431: "invalid_request_error",
 }
 
 
@@ -52,7 +48,7 @@ def error_object(problem: Problem) -> dict[str, object]:
     """OpenAI's error object; what a bucket's refusal needs to be understood stands beside it, in `tidegate`."""
     shape: dict[str, object] = {
         "message": problem.message,
-        "type": _ERROR_TYPES.get(problem.status, "server_error"),
+        "type": _ERROR_TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error"),
         "param": problem.field,
         "code": problem.code,
     }
