@@ -93,8 +93,10 @@ metadata: {name: claude-sonnet-4-5}
 spec: {targets: [{provider: bedrock, model: eu.anthropic.claude-sonnet-4-5-20250929-v1:0}]}
 ```
 
-- A Bedrock API key goes into `apiKey` in place of the access key. Roles (instances, containers, web identities) are not
-  taken yet: temporary keys need their `sessionToken`, and are not renewed.
+- A Bedrock API key goes into `apiKey` in place of the access key.
+- On EKS, ECS and EC2, and with profiles: `credentials: [{awsChain: true}]`, and no key at all. The key is the one that AWS's
+  own SDKs would find where the gateway runs, and is renewed in time (extra: `pip install "tidegate[bedrock]"`). A role of
+  another account is a profile that assumes it, named by `AWS_PROFILE`.
 - Calls are made in Converse. Clients of Anthropic's API get InvokeModel where the model's id says `claude`, so that cache
   marks, thoughts and counts of tokens stay as they are; betas that Bedrock does not know, and `service_tier`, are dropped
   and named in `x-tidegate-dropped`. Of an ARN without the model's name in it nothing is known: it is called in Converse.

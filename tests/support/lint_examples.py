@@ -117,6 +117,7 @@ def budget(text: str) -> tuple[Edit, ...]:
 
 SIGNING = ("{apiKey: {env: EAST_KEY}", "{accessKeyId: AKIA1, secretAccessKey: {env: EAST_KEY}")
 BEDROCK = ("dialect: openai\n", "dialect: bedrock\n")
+CHAIN = ("{apiKey: {env: EAST_KEY}", "{awsChain: true")
 METADATA = ("{apiKey: {env: EAST_KEY}", "{metadataServer: true")
 ACCOUNT = ("{apiKey: {env: EAST_KEY}", "{serviceAccount: {env: EAST_KEY}")
 ACCOUNT_UNSET = ("{apiKey: {env: UNSET}", "{serviceAccount: {env: UNSET}")

@@ -84,6 +84,7 @@ def _provider(provider: Provider) -> ProviderSpec:
             access_token=one.access_token,
             service_account=one.service_account,
             metadata_server=one.metadata_server,
+            aws_chain=one.aws_chain,
         )
         for index, one in enumerate(spec.credentials)
     )

@@ -40,6 +40,9 @@ class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """`bedrock`: the secret of that access key."""
     session_token: SecretRef | None = None
     """`bedrock`: the session token of a temporary access key."""
+    aws_chain: bool = False
+    """`bedrock`: the access key is the one that AWS's own SDKs would find where the gateway runs: environment, profiles,
+    the role of a pod, task or instance. It is renewed in time. Needs an extra: `pip install "tidegate[bedrock]"`."""
     access_token: SecretRef | None = None
     """`vertex`: in place of `apiKey`, an OAuth access token as it is. It ends within an hour: for trying things out."""
     service_account: SecretRef | None = None
@@ -59,6 +62,7 @@ class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         kinds = {
             "apiKey": self.api_key is not None,
             "accessKeyId": self.access_key_id is not None,
+            "awsChain": self.aws_chain,
             "accessToken": self.access_token is not None,
             "serviceAccount": self.service_account is not None,
             "metadataServer": self.metadata_server,
@@ -90,7 +94,7 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     credentials: tuple[Credential, ...] = ()
     """A pool of keys. Absent: one credential without a key."""
     region: str | None = None
-    """Where the upstream computes, as you name regions. With an `accessKeyId`: AWS's name of it, such as `eu-central-1`.
+    """Where the upstream computes, as you name regions. With `dialect: bedrock`: AWS's name of it, such as `eu-central-1`.
     `vertex`: Google's location, such as `europe-west4`, `eu` or `global`, which it is by default."""
     project: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_-]{0,127}$")] | None = None
     """`vertex`: the id of the Google Cloud project that the calls belong to. Absent: express mode, with an `apiKey`."""

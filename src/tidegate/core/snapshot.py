@@ -44,6 +44,7 @@ class CredentialSpec(Struct, frozen=True, kw_only=True):
     access_token: SecretRef | None = None
     service_account: SecretRef | None = None
     metadata_server: bool = False
+    aws_chain: bool = False
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):

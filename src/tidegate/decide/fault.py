@@ -38,6 +38,8 @@ KEY_CODES: Final = frozenset(("API_KEY_INVALID",))
 _CREDENTIAL_STATUSES: Final = frozenset((401, 402, 403))
 _ACCESS_CODES: Final = frozenset(("AccessDeniedException",))
 """Bedrock's, with status 403, mostly of an account that has not been given this one model: its others are not at fault."""
+_ENDED_CODES: Final = frozenset(("ExpiredTokenException", "UnrecognizedClientException"))
+"""Bedrock's, with status 403, of a temporary access key that has ended or been revoked."""
 _TARGET_STATUSES: Final = frozenset((404, 408, 409, 424))
 """A 404 is the configuration's model name, not the client's: the client asked for ours."""
 
@@ -69,6 +71,11 @@ def blame_of(kind: str, status: int, code: str) -> Blame:
     if status >= 500 or status in _TARGET_STATUSES:
         return Blame.TARGET
     return Blame.NOBODY
+
+
+def may_have_ended(status: int, code: str) -> bool:
+    """Whether what was shown may once have been good, and a renewed one be again."""
+    return status == 401 or code in _ENDED_CODES
 
 
 def retryable(kind: str, status: int, blame: Blame, retry_on: frozenset[str]) -> bool:

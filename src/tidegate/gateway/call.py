@@ -270,10 +270,10 @@ class Call:
         )
         replayable = "connect" in self._trials.route.spec.routing.retry_on
         left = self._deadline - now
-        if credential.tokens is None:
+        if credential.proofs is None:
             attempt.wire = credential.pool.send(head, body, attempt, replayable=replayable, total=left)
         else:
-            attempt.wire = credential.tokens.send(
+            attempt.wire = credential.proofs.send(
                 credential.pool, head, body, attempt, replayable=replayable, total=left
             )
         if not self._exchange.writable and not self._exchange.closed:

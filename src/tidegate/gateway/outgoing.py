@@ -10,9 +10,10 @@ from tidegate.dialects.registry import DIALECTS, relay_between, spoken_to
 from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.attempts.reshaping import reshaped
 from tidegate.gateway.attempts.verbatim import Verbatim, VerbatimRelay
+from tidegate.gateway.credentials.signing import signature
 from tidegate.gateway.faults import not_dropped, not_encoded, unserved
 from tidegate.gateway.headers import upstream_headers
-from tidegate.gateway.upstreams import Credential, signature
+from tidegate.gateway.upstreams import Credential
 from tidegate.wire.message import Request, encode_headers
 
 log = logging.getLogger(__name__)

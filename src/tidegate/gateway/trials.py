@@ -5,7 +5,7 @@ from typing import Final
 from tidegate.core.problem import Problem
 from tidegate.core.view import View
 from tidegate.decide.admit import Admission
-from tidegate.decide.fault import Blame
+from tidegate.decide.fault import Blame, may_have_ended
 from tidegate.decide.route import (
     Asking,
     Candidate,
@@ -113,7 +113,7 @@ class Trials:
     def renews(self, candidate: Candidate, fault: UpstreamFault) -> bool:
         """Whether the credential will show something else the next time."""
         credential = self._upstreams.credential(candidate.target.provider.name, candidate.credential)
-        return fault.status == 401 and credential.renews()
+        return may_have_ended(fault.status, fault.told.code) and credential.renews()
 
     def none_left(self) -> Problem:
         """Why there is no candidate, where none was tried."""

@@ -4,62 +4,23 @@ A pool outlives a reload when nothing that it is made of has changed.
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from tidegate import __version__
-from tidegate.config.service_account import BadServiceAccount, ServiceAccount, read_service_account
 from tidegate.core.clock import Clock
-from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, Snapshot
+from tidegate.core.snapshot import ProviderSpec, Snapshot
 from tidegate.core.view import FORMS, METHODS, STORED, Operation
-from tidegate.dialects.dialect import AccessKey, Dialect, Signer, SigningDialect
+from tidegate.dialects.dialect import AccessKey, Dialect, SigningDialect
 from tidegate.dialects.keeping import KEEPERS
 from tidegate.dialects.registry import DIALECTS
-from tidegate.gateway.credentials.grants import Grant, MetadataGrant, ServiceAccountGrant
-from tidegate.gateway.credentials.tokens import TokenSource
+from tidegate.gateway.credentials.issuers import SignerOf, issuer_of
+from tidegate.gateway.credentials.proof_source import ProofSource
+from tidegate.gateway.credentials.secrets import AccessToken, Secret, secret_now, secret_of
 from tidegate.wire.client import Origin, Pool, PoolSettings, Resolver, TlsSettings, parse_origin
-from tidegate.wire.jwt import EXTRA_MISSING, CryptographyMissing, KeyUnusable
 from tidegate.wire.message import encode_headers
 
 _MAX_HEADS: Final = 4_096
-
-
-class SecretMissing(Exception):
-    """A secret that the configuration refers to is not there."""
-
-
-def resolve_secret(secret: SecretRef) -> str:
-    """Reads `{env: NAME}` or `{file: PATH}` now. Raises SecretMissing, which names the reference and never a value."""
-    if secret.value is not None:
-        return secret.value
-    if secret.env is not None:
-        value = os.environ.get(secret.env, "")
-        if not value:
-            raise SecretMissing(f"environment variable {secret.env} is not set")
-        return value
-    path = Path(secret.file or "")
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise SecretMissing(f"secret file {path} cannot be read: {error.strerror}") from error
-
-
-class AccessToken(Struct, frozen=True):
-    """An OAuth access token that is never renewed."""
-
-    text: str
-
-
-class MetadataServer(Struct, frozen=True):
-    """Access tokens come from the machine itself."""
-
-
-Secret = str | AccessKey | AccessToken | ServiceAccount | MetadataServer | None
-"""What a credential proves itself with: a key in a header, a key that signs, a token or a way to one, nothing."""
 
 
 class Credential:
@@ -75,9 +36,9 @@ class Credential:
         "defaults",
         "id",
         "pool",
+        "proofs",
         "provider",
         "signer",
-        "tokens",
     )
 
     def __init__(
@@ -87,7 +48,7 @@ class Credential:
         secret: Secret,
         pool: Pool,
         base_path: str,
-        tokens: TokenSource | None = None,
+        proofs: ProofSource | None = None,
     ) -> None:
         self.provider = spec.name
         self.id = credential_id
@@ -108,23 +69,24 @@ class Credential:
             pairs.append(self._dialect.credential_header(secret))
         elif isinstance(secret, AccessToken):
             pairs.append((b"authorization", b"Bearer " + secret.text.encode()))
-        self.tokens = tokens
-        """Set where each request shows an access token: it is sent through it."""
-        self.signer = _signer(self._dialect, spec, secret, origin) if isinstance(secret, AccessKey) else None
-        """Set where each request must be signed: see `signature`."""
-        pairs.extend((name.lower().encode(), resolve_secret(value).encode()) for name, value in spec.headers)
+        self.proofs = proofs
+        """Set where each request shows what holds for a while alone: it is sent through it."""
+        signing = _signing(self._dialect, spec, origin)
+        self.signer = signing[1](secret) if isinstance(secret, AccessKey) and signing is not None else None
+        """Set where each request must be signed: see `credentials/signing.py`."""
+        pairs.extend((name.lower().encode(), secret_now(value).encode()) for name, value in spec.headers)
         self._bare = encode_headers(pairs)
         self._fixed = encode_headers([*pairs, (b"content-type", b"application/json")])
 
     def renews(self) -> bool:
         """The upstream refused it. Whether its next request will show something else."""
-        return self.tokens is not None and self.tokens.refused()
+        return self.proofs is not None and self.proofs.refused()
 
     def close(self) -> None:
         """Once its calls have ended."""
         self.pool.close()
-        if self.tokens is not None:
-            self.tokens.close()
+        if self.proofs is not None:
+            self.proofs.close()
 
     def head(self, dialect: Dialect, operation: Operation, model: str, stream: bool) -> bytes:
         """Request line and fixed headers for one upstream model; the caller adds its own headers and the length, and
@@ -174,7 +136,7 @@ class Upstreams:
         for spec in snapshot.providers:
             for credential in spec.credentials:
                 key = (spec.name, credential.id)
-                secret = _secret(credential)
+                secret = secret_of(credential)
                 made_of = (spec, secret)
                 fresh._made_of[key] = made_of
                 if self._made_of.get(key) == made_of:
@@ -205,61 +167,19 @@ class Upstreams:
     def _made(self, spec: ProviderSpec, credential_id: str, secret: Secret) -> Credential:
         origin, base_path = parse_origin(spec.base_url)
         name = f"provider {spec.name}, credential {credential_id}"
-        grant = _grant(name, secret)
-        tokens = None
-        if grant is not None:
-            tokens = TokenSource(name, grant, loop=self._loop, resolver=self._resolver, clock=self._clock)
+        signing = _signing(DIALECTS[spec.dialect], spec, origin)
+        issuer = issuer_of(name, secret, signing, loop=self._loop, resolver=self._resolver, clock=self._clock)
+        proofs = None if issuer is None else ProofSource(name, issuer, loop=self._loop, clock=self._clock)
         pool = Pool(origin, _pool_settings(spec, origin), loop=self._loop, resolver=self._resolver)
-        return Credential(spec, credential_id, secret, pool, base_path.decode(), tokens)
+        return Credential(spec, credential_id, secret, pool, base_path.decode(), proofs)
 
 
-def signature(signer: Signer, head: bytes, body: bytes, now_ns: int) -> bytes:
-    """The block of headers that signs a request; `head` is the Credential's, with the request line at its front."""
-    method, target, _ = head[: head.index(b"\r\n")].split(b" ")
-    return encode_headers(signer.sign(method, target, body, now_ns))
-
-
-def _secret(credential: CredentialSpec) -> Secret:
-    if credential.api_key is not None:
-        return resolve_secret(credential.api_key)
-    if credential.access_token is not None:
-        return AccessToken(resolve_secret(credential.access_token))
-    if credential.service_account is not None:
-        try:
-            return read_service_account(resolve_secret(credential.service_account))
-        except BadServiceAccount as error:
-            raise SecretMissing(f"serviceAccount of credential {credential.id}: {error}") from error
-    if credential.metadata_server:
-        return MetadataServer()
-    if credential.access_key_id is None or credential.secret_access_key is None:
+def _signing(dialect: Dialect, spec: ProviderSpec, origin: Origin) -> tuple[str, SignerOf] | None:
+    """The region and who signs for it; None where nothing is signed, or the rules of the configuration refuse it."""
+    region = spec.region
+    if not isinstance(dialect, SigningDialect) or region is None:
         return None
-    token = credential.session_token
-    return AccessKey(
-        resolve_secret(credential.access_key_id),
-        resolve_secret(credential.secret_access_key),
-        "" if token is None else resolve_secret(token),
-    )
-
-
-def _grant(name: str, secret: Secret) -> Grant | None:
-    """Raises SecretMissing where a service account's key cannot be used."""
-    if isinstance(secret, MetadataServer):
-        return MetadataGrant()
-    if not isinstance(secret, ServiceAccount):
-        return None
-    try:
-        return ServiceAccountGrant(secret)
-    except KeyUnusable as error:
-        raise SecretMissing(f"{name}: `private_key` of the service account: {error}") from error
-    except CryptographyMissing as error:
-        raise SecretMissing(f"{name}: {EXTRA_MISSING}: install `tidegate[vertex]`") from error
-
-
-def _signer(dialect: Dialect, spec: ProviderSpec, key: AccessKey, origin: Origin) -> Signer | None:
-    """None where the configuration was wrong, which its rules refuse."""
-    if not isinstance(dialect, SigningDialect) or spec.region is None:
-        return None
-    return dialect.signer(key, spec.region, origin.host_header)
+    return region, lambda key: dialect.signer(key, region, origin.host_header)
 
 
 def _pool_settings(spec: ProviderSpec, origin: Origin) -> PoolSettings:

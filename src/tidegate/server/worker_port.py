@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.config.secret import SecretMissing
 from tidegate.gateway.runtime import Runtime
-from tidegate.gateway.upstreams import SecretMissing
 from tidegate.wire.message import Request
 from tidegate.wire.server import Exchange, Server, ServerSettings
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.support.lint_examples import BASE, ENV, EXAMPLES, Edit, edited
+from tests.support.lint_examples import BASE, BEDROCK, CHAIN, ENV, EXAMPLES, REGION, Edit, edited
 
 from tidegate.compile import RULES, NoPrices, lint
 from tidegate.config import Finding, load
@@ -45,3 +45,15 @@ def test_rule_does_not_object(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_rule_says_what_it_is(rule) -> None:
     assert rule.description.endswith((".", ")"))
+
+
+def test_a_chain_without_a_region_or_at_another_dialect(tmp_path: Path) -> None:
+    assert {one.rule for one in found(edited((CHAIN, BEDROCK)), tmp_path)} >= {"access-key-without-region"}
+    assert {one.rule for one in found(edited((CHAIN, REGION)), tmp_path)} >= {"access-key-unused"}
+    assert [one for one in found(edited((CHAIN, REGION, BEDROCK)), tmp_path) if "awsChain" in one.path] == []
+
+
+def test_a_chain_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.compile.rules.providers.find_spec", lambda name: None)
+    (hit,) = [one for one in found(edited((CHAIN, REGION, BEDROCK)), tmp_path) if "awsChain" in one.path]
+    assert (hit.rule, hit.message) == ("unset-credential", "the package `botocore` is missing")

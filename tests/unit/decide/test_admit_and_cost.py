@@ -14,7 +14,7 @@ from tidegate.core.usage import Price, Rates, Usage
 from tidegate.decide.admit import Admission, admit, refusal_problem
 from tidegate.decide.compiled import Compiled
 from tidegate.decide.cost import cost_nano, worst_cost_nano
-from tidegate.decide.fault import Blame, blame_of, retryable
+from tidegate.decide.fault import Blame, blame_of, may_have_ended, retryable
 from tidegate.dialects.responses import Responses
 
 BUDGET = Bucket(key="team/t/money/month", kind="money", limit=10**9, window=Window(period="month"))
@@ -192,6 +192,12 @@ def test_who_is_to_blame(kind: str, status: int, code: str, blame: Blame, again:
     assert retryable(kind, status, blame, frozenset({"connect", "timeout", "429", "5xx"})) is again
     if blame not in (Blame.CREDENTIAL, Blame.CONTEXT_LENGTH):
         assert not retryable(kind, status, blame, frozenset())
+
+
+def test_what_was_shown_may_have_ended() -> None:
+    assert may_have_ended(401, "")
+    assert may_have_ended(403, "ExpiredTokenException")
+    assert not may_have_ended(403, "AccessDeniedException")
 
 
 def test_prices_of_the_support_module_are_per_million() -> None:

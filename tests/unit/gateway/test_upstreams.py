@@ -1,6 +1,7 @@
 """Credentials: what each request carries, and which of them outlive a reload."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from tests.support.bedrock import KEY_ID, REGION, SECRET, TOKEN, unproven
 from tests.support.vertex import key_file, key_pair
 
+from tidegate.config.secret import SecretMissing
 from tidegate.core.clock import ManualClock
 from tidegate.core.snapshot import CredentialSpec, ProviderSpec, SecretRef, ServerSpec, Snapshot, Timeouts
 from tidegate.dialects.registry import DIALECTS
-from tidegate.gateway.upstreams import Credential, SecretMissing, Upstreams, signature
+from tidegate.gateway.credentials.signing import signature
+from tidegate.gateway.upstreams import Credential, Upstreams
 from tidegate.wire.client import Resolver
 
 NOW_NS = 1_763_683_200 * 10**9
@@ -93,6 +96,22 @@ def test_a_dialect_that_signs_nothing_gets_no_signer(upstreams: Upstreams) -> No
     assert KEY_ID.encode() not in credential.head(DIALECTS["openai"], "chat", "m", False)
 
 
+def test_a_key_of_the_chain_signs_at_the_last_moment_and_is_kept_over_a_reload(upstreams: Upstreams) -> None:
+    chain = CredentialSpec(id="0", api_key=None, aws_chain=True)
+    first = upstreams.prepare(snapshot(chain))
+    credential = first.credential("p", "0")
+    assert credential.signer is None and credential.proofs is not None
+    assert b"authorization" not in head_of(credential)
+    assert first.prepare(snapshot(chain)).credential("p", "0") is credential
+    credential.close()
+
+
+def test_without_botocore(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with pytest.raises(SecretMissing, match=r"provider p, credential 0: .*tidegate\[bedrock\]"):
+        upstreams.prepare(snapshot(CredentialSpec(id="0", api_key=None, aws_chain=True)))
+
+
 # Google's.
 
 
@@ -105,7 +124,7 @@ def test_an_access_token_is_a_header_that_never_changes(upstreams: Upstreams) ->
     credential = upstreams.prepare(google(access_token=SecretRef(value="ya29.x"))).credential("p", "0")
     head = credential.head(DIALECTS["vertex"], "chat", "gemini-2.5-pro", True)
     assert b"authorization: Bearer ya29.x\r\n" in head
-    assert (credential.tokens, credential.renews()) == (None, False)
+    assert (credential.proofs, credential.renews()) == (None, False)
 
 
 def test_a_service_account_gets_its_tokens_elsewhere_and_keeps_them_over_a_reload(
@@ -115,7 +134,7 @@ def test_a_service_account_gets_its_tokens_elsewhere_and_keeps_them_over_a_reloa
     account = google(service_account=SecretRef(env="KEY_FILE"))
     first = upstreams.prepare(account)
     credential = first.credential("p", "0")
-    assert credential.tokens is not None
+    assert credential.proofs is not None
     assert b"authorization" not in credential.head(DIALECTS["vertex"], "chat", "gemini-2.5-pro", True)
     assert first.prepare(account).credential("p", "0") is credential
     monkeypatch.setenv("KEY_FILE", key_file("https://tokens.example", private_key=key_pair(1)[0]))
@@ -146,4 +165,4 @@ def test_without_the_extra(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_metadata_server(upstreams: Upstreams) -> None:
-    assert upstreams.prepare(google(metadata_server=True)).credential("p", "0").tokens is not None
+    assert upstreams.prepare(google(metadata_server=True)).credential("p", "0").proofs is not None

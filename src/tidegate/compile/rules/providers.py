@@ -1,13 +1,12 @@
 """Providers and the gateway's own settings."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Final
 
 from tidegate.compile.rules.rule import Hit, Subject
 from tidegate.config.secret import SecretMissing, read_secret
-from tidegate.dialects.dialect import SigningDialect
-from tidegate.dialects.registry import DIALECTS
 
 LEAST_ACCESS_SECRET: Final = 32
 
@@ -38,27 +37,6 @@ def api_version_unused(subject: Subject) -> Iterator[Hit]:
         if provider.spec.api_version is not None and provider.spec.dialect != "azure-openai":
             message = f"the dialect `{provider.spec.dialect}` has no API version"
             yield Hit(provider, ("spec", "apiVersion"), message, "Remove it, or write `dialect: azure-openai`.")
-
-
-def access_key_unused(subject: Subject) -> Iterator[Hit]:
-    """A credential has an `accessKeyId`, but the dialect signs no requests."""
-    for provider in subject.resources.providers:
-        if isinstance(DIALECTS[provider.spec.dialect], SigningDialect):
-            continue
-        for index, credential in enumerate(provider.spec.credentials):
-            if credential.access_key_id is not None:
-                message = f"the dialect `{provider.spec.dialect}` signs no requests"
-                hint = "Write an `apiKey`, or `dialect: bedrock`."
-                yield Hit(provider, ("spec", "credentials", index, "accessKeyId"), message, hint)
-
-
-def access_key_without_region(subject: Subject) -> Iterator[Hit]:
-    """A credential has an `accessKeyId`, but the Provider has no `region` to sign for."""
-    for provider in subject.resources.providers:
-        for index, credential in enumerate(provider.spec.credentials):
-            if credential.access_key_id is not None and provider.spec.region is None:
-                path = ("spec", "credentials", index, "accessKeyId")
-                yield Hit(provider, path, "a signature names the region", "Add `region`, such as `eu-central-1`.")
 
 
 def timeout_beyond_total(subject: Subject) -> Iterator[Hit]:
@@ -92,7 +70,7 @@ def zero_timeout(subject: Subject) -> Iterator[Hit]:
 
 
 def unset_credential(subject: Subject) -> Iterator[Hit]:
-    """A credential's variable or file is not there, where this check runs."""
+    """A credential's variable or file, or the package that `awsChain` needs, is not there, where this check runs."""
     for provider in subject.resources.providers:
         for index, credential in enumerate(provider.spec.credentials):
             for name, secret in (
@@ -110,6 +88,11 @@ def unset_credential(subject: Subject) -> Iterator[Hit]:
                 except SecretMissing as error:
                     hint = f"{error.hint} The gateway does not start without it."
                     yield Hit(provider, ("spec", "credentials", index, name), str(error), hint)
+            if credential.aws_chain and find_spec("botocore") is None:
+                hint = 'Install it: `pip install "tidegate[bedrock]"`. The gateway does not start without it.'
+                yield Hit(
+                    provider, ("spec", "credentials", index, "awsChain"), "the package `botocore` is missing", hint
+                )
 
 
 def unfit_access_secret(subject: Subject) -> Iterator[Hit]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tidegate.compile.prices import PriceBook
-from tidegate.compile.rules import callers, limits, money, policies, providers, references, routing, vertex
+from tidegate.compile.rules import aws, callers, limits, money, policies, providers, references, routing, vertex
 from tidegate.compile.rules.rule import Rule, Subject
 from tidegate.config.finding import Finding
 from tidegate.config.resources import Resources
@@ -22,8 +22,8 @@ RULES: Final = (
     Rule("error", providers.credential_weights_all_zero),
     Rule("error", providers.duplicate_credential),
     Rule("error", providers.api_version_unused),
-    Rule("error", providers.access_key_unused),
-    Rule("error", providers.access_key_without_region),
+    Rule("error", aws.access_key_unused),
+    Rule("error", aws.access_key_without_region),
     Rule("error", vertex.google_credential_unused),
     Rule("error", vertex.vertex_without_project),
     Rule("error", vertex.bad_service_account),

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tidegate.core.problem import Problem
 from tidegate.core.snapshot import Snapshot
-from tidegate.gateway.upstreams import resolve_secret
+from tidegate.gateway.credentials.secrets import secret_now
 from tidegate.wire.message import Request
 from tidegate.wire.sigv4_check import SCHEME, BadSignature, Presented, is_good, read_presented
 
@@ -77,7 +77,7 @@ class SignedAccess:
     def of(cls, snapshot: Snapshot) -> "SignedAccess":
         """Raises SecretMissing."""
         told = snapshot.server.aws_access
-        return cls(None if told is None else resolve_secret(told), (digest for digest, _ in snapshot.keys))
+        return cls(None if told is None else secret_now(told), (digest for digest, _ in snapshot.keys))
 
     def digest_of(self, request: Request, now_ns: int, *, whole: bool) -> bytes | Problem:
         """The digest of the key that signed it. `whole`: the body is there; without it the signature is not checked."""

@@ -1,4 +1,4 @@
-"""Access tokens: fetched once for all who wait, renewed in time, and what happens where there is none.
+"""Proofs that end, here access tokens: fetched once for all who wait, renewed in time, and what happens where there is none.
 
 On sockets, against the simulator's token endpoint; the gateway's clock and the simulator's move when they are told.
 """
@@ -13,8 +13,9 @@ from tests.support.vertex import EMAIL, key_file, key_pair
 
 from tidegate.config.service_account import read_service_account
 from tidegate.core.clock import ManualClock
+from tidegate.gateway.credentials.granted import GrantIssuer
 from tidegate.gateway.credentials.grants import Grant, MetadataGrant, Refused, ServiceAccountGrant, read_token
-from tidegate.gateway.credentials.tokens import TokenSource
+from tidegate.gateway.credentials.proof_source import ProofSource
 from tidegate.simulator.app import Simulator
 from tidegate.simulator.behaviour import profile_from
 from tidegate.simulator.serve import Running, start
@@ -45,7 +46,7 @@ class Heard:
 
 
 class Bench:
-    """A source of tokens, the simulator that gives them, and calls that need them."""
+    """A source of proofs, the simulator that gives them, and calls that need them."""
 
     def __init__(self, running: Running, clock: ManualClock, theirs: ManualClock, grant: Grant | None) -> None:
         loop = asyncio.get_running_loop()
@@ -53,7 +54,8 @@ class Bench:
         self.resolver = Resolver(loop)
         self.pool = Pool(parse_origin(running.url)[0], PoolSettings(), loop=loop, resolver=self.resolver)
         account = ServiceAccountGrant(read_service_account(key_file(running.url))) if grant is None else grant
-        self.tokens = TokenSource("provider p", account, loop=loop, resolver=self.resolver, clock=clock)
+        issuer = GrantIssuer(account, loop=loop, resolver=self.resolver, clock=clock)
+        self.proofs = ProofSource("provider p", issuer, loop=loop, clock=clock)
 
     @property
     def simulator(self) -> Simulator:
@@ -73,7 +75,7 @@ class Bench:
             f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
         )
         heard = Heard()
-        return heard, self.tokens.send(self.pool, head.encode(), BODY, heard, replayable=True, total=total)
+        return heard, self.proofs.send(self.pool, head.encode(), BODY, heard, replayable=True, total=total)
 
     async def call(self) -> int | Failure:
         return await self.send()[0].over
@@ -83,7 +85,7 @@ class Bench:
         return [call.key for call in self.simulator.calls.recent(None)]
 
     async def until_asked(self, times: int) -> None:
-        while self.asked < times or self.tokens._asking is not None:  # noqa: ASYNC110 - the simulator tells nobody
+        while self.asked < times or self.proofs._asking is not None:  # noqa: ASYNC110 - the simulator tells nobody
             await asyncio.sleep(0)
 
 
@@ -99,7 +101,7 @@ def tried(
             async with asyncio.timeout(30):
                 await act(bench)
         finally:
-            bench.tokens.close()
+            bench.proofs.close()
             bench.pool.close()
             bench.resolver.close()
             await running.stop()
@@ -251,7 +253,7 @@ def test_who_has_no_time_left_does_not_wait() -> None:
 def test_who_waits_when_it_is_closed_hears_of_it() -> None:
     async def act(bench: Bench) -> None:
         heard = bench.send()[0]
-        bench.tokens.close()
+        bench.proofs.close()
         assert failed(await heard.over).kind == "connect"
 
     tried(act)
@@ -260,11 +262,11 @@ def test_who_waits_when_it_is_closed_hears_of_it() -> None:
 def test_one_that_the_upstream_refuses_is_given_up_unless_it_is_fresh() -> None:
     async def act(bench: Bench) -> None:
         assert await bench.call() == 200
-        assert not bench.tokens.refused()
+        assert not bench.proofs.refused()
         bench.simulator.tokens.revoke()
         bench.advance(60)
         assert await bench.call() == 401
-        assert bench.tokens.refused()
+        assert bench.proofs.refused()
         assert (await bench.call(), bench.shown()[-1]) == (200, "ya29.sim-2")
 
     tried(act)
