@@ -1,5 +1,6 @@
 """Resources → Snapshot: names, orders, buckets, keys, version."""
 
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -230,7 +231,7 @@ def test_the_version_is_the_same_in_every_process(tmp_path: Path) -> None:
     versions = {
         subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)],
-            env={**ENV, "PYTHONHASHSEED": str(seed)},
+            env={**ENV, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
             check=True,
