@@ -133,6 +133,7 @@ def _model(model: Model, resources: Resources, book: PriceBook) -> ModelSpec:
         targets=tuple(_target(model, one, providers[one.provider], book) for one in model.spec.targets),
         routing=_routing(model.spec.routing),
         max_output_tokens=model.spec.max_output_tokens,
+        max_searches=model.spec.max_searches,
         strict=model.spec.strict,
         labels=tuple(sorted(model.metadata.labels.items())),
     )

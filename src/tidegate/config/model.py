@@ -160,6 +160,10 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_output_tokens: Tokens | None = None
     """What is reserved for the answer of a call that sets no bound of its own; enforced upstream when a hard budget is
     in scope. Where it is not set and output costs something, both are 4096."""
+    max_searches: Annotated[int, Meta(ge=1)] | None = None
+    """How many searches by tools of the upstream's are reserved for a call that sets no bound of its own (`max_tool_calls`,
+    `max_uses`); enforced upstream when a hard budget is in scope. Where it is not set, both are 5. Gemini's requests have
+    no such bound: without this, models that bill each search are not searched with under a hard budget."""
     strict: bool = False
     """Refuse hints that an upstream of another dialect does not have, with 400, where they would else be dropped and named
     in `x-tidegate-dropped`."""

@@ -120,6 +120,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     routing: RoutingSpec
     max_output_tokens: int | None = None
     """Enforced upstream when a client sets no bound and a hard budget is in scope; else only assumed when reserving."""
+    max_searches: int | None = None
+    """What is reserved for hosted searches of a call that sets no bound, enforced upstream like `max_output_tokens`."""
     strict: bool = False
     """Hints that an upstream of another dialect does not have are refused, not dropped."""
     created: int = 0

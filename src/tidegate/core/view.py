@@ -113,6 +113,20 @@ class Reference(Struct, frozen=True):
     """The request's field that holds it, as the client wrote it."""
 
 
+class HostedSearch(Struct, frozen=True):
+    """Searches that the upstream makes by itself, as often as the model asks for them: what the request says of them.
+
+    Each comes on top of the tokens, and after each the model reads all of its input again, with what was found.
+    """
+
+    web: bool = False
+    files: bool = False
+    most: int | None = None
+    """How many the client allows, all kinds together; None when it set no bound."""
+    boundable: bool = True
+    """The dialect has a field for that bound, which can be set for want of the client's own."""
+
+
 Kept = tuple[Literal["response", "item", "sealed"], str]
 """What an answer left at its upstream: kind and name, as in `Reference`."""
 
@@ -141,6 +155,10 @@ class View(Struct):
     """For how many requests' price (`perRequest`) it counts: the images that it asks for."""
     units: Units | None = None
     """The most that the call can consume beside tokens, as far as the request tells."""
+    searches: HostedSearch | None = None
+    """None where no tool of the upstream's searches."""
+    search_cap: int | None = None
+    """A bound on them to set upstream where the client set none: put there once the call is admitted."""
     parts: Struct | None = None
     """The body of one of `FORMS` that is not JSON: a `wire.multipart.Form`, say. What it holds is in no `fields`."""
     media: bytes = b""

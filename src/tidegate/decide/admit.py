@@ -11,6 +11,7 @@ from tidegate.core.snapshot import EndpointRule
 from tidegate.core.view import FREE, UNMETERED, View
 from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
 from tidegate.decide.cost import worst_cost_nano, worst_units_nano
+from tidegate.decide.searching import WorstSearch, worst_search
 
 
 class Admission(Struct):
@@ -26,6 +27,8 @@ class Admission(Struct):
     """Estimated input plus the client's output bound: what a context window must hold."""
     rule: EndpointRule | None = None
     """The endpoint rule that moved this call."""
+    search_cap: int | None = None
+    """A bound on hosted searches to set upstream where the client set none, likewise."""
 
 
 _TASKS = {
@@ -79,23 +82,35 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         if view.max_output_tokens is None and not unmetered:
             # What is reserved must hold; where an answer costs nothing, its length is the operator's business alone.
             cap = route.max_output if route.dearest_output else route.spec.max_output_tokens
-    worst_input = max(view.worst_input_tokens, route.context) if view.hidden_context else view.worst_input_tokens
-    money = worst_cost_nano(
-        worst_input,
-        _worst_output(view, route),
-        route.dearest_input,
-        route.dearest_output,
-        route.per_request_nano * view.requests,
-    )
-    if view.units is not None:
-        money += max((worst_units_nano(view.units, price) for price in route.unit_prices), default=0)
+    search = None if view.searches is None else worst_search(view, route, hard_budget=consumer.hard_budget)
+    if isinstance(search, Problem):
+        return search
+    money = worst_money(view, route, _worst_output(view, route), search)
     tokens = view.estimated_input_tokens + (view.max_output_tokens or 0)
     if view.operation in FREE:
         money = tokens = 0
     buckets, kinds = consumer.buckets_of.get(view.model) or consumer.buckets_of[""]
     by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
     claims = Claims(buckets, [by_kind[kind] for kind in kinds])
-    return Admission(route, claims, consumer.hard_budget, cap, tokens, rule)
+    search_cap = None if search is None else search.cap
+    return Admission(route, claims, consumer.hard_budget, cap, tokens, rule, search_cap)
+
+
+def worst_money(view: View, route: CompiledRoute, output_tokens: int, search: WorstSearch | None) -> int:
+    """Nano-USD: never below what a call within its bounds can cost at any target of the route."""
+    input_tokens = max(view.worst_input_tokens, route.context) if view.hidden_context else view.worst_input_tokens
+    if search is not None:
+        input_tokens = max(input_tokens, search.input_tokens)
+    money = worst_cost_nano(
+        input_tokens,
+        output_tokens,
+        route.dearest_input,
+        route.dearest_output,
+        route.per_request_nano * view.requests,
+    )
+    if view.units is not None:
+        money += max((worst_units_nano(view.units, price) for price in route.unit_prices), default=0)
+    return money if search is None else money + search.nano
 
 
 def _bounded(route: CompiledRoute) -> bool:

@@ -7,9 +7,9 @@ what it may cost, and a hard budget closes it; what only reads (GET, DELETE) cos
 from tidegate.core.claims import Claims
 from tidegate.core.problem import Problem
 from tidegate.core.view import View
-from tidegate.decide.admit import Admission
+from tidegate.decide.admit import Admission, worst_money
 from tidegate.decide.compiled import Account, CompiledConsumer
-from tidegate.decide.cost import worst_cost_nano, worst_units_nano
+from tidegate.decide.searching import worst_search
 
 
 def no_account(provider: str, consumer: CompiledConsumer) -> Problem:
@@ -32,20 +32,15 @@ def admit_passthrough(
         problem = _not_held(view, route.priced, bounded=bounded, provider=account.provider.name)
         if problem is not None:
             return problem
+    search = None if reads or view.searches is None else worst_search(view, route, hard_budget=consumer.hard_budget)
+    if search is not None and not isinstance(search, Problem) and search.cap is not None:
+        search = _unbounded_search()
+    if isinstance(search, Problem):
+        return search
     tokens = 0 if reads else view.estimated_input_tokens + (view.max_output_tokens or 0)
     money = 0
     if not reads and route.priced:
-        worst_input = max(view.worst_input_tokens, route.context) if view.hidden_context else view.worst_input_tokens
-        worst_output = (view.max_output_tokens or 0) if bounded else 0
-        money = worst_cost_nano(
-            worst_input,
-            worst_output,
-            route.dearest_input,
-            route.dearest_output,
-            route.per_request_nano * view.requests,
-        )
-        if view.units is not None:
-            money += max((worst_units_nano(view.units, price) for price in route.unit_prices), default=0)
+        money = worst_money(view, route, (view.max_output_tokens or 0) if bounded else 0, search)
     buckets, kinds = consumer.buckets_of[""]
     by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
     claims = Claims(buckets, [by_kind[kind] for kind in kinds])
@@ -68,3 +63,11 @@ def _not_held(view: View, priced: bool, *, bounded: bool, provider: str) -> Prob
         )
         return Problem(status=400, code="invalid_request", message=message, field="max_tokens")
     return None
+
+
+def _unbounded_search() -> Problem:
+    message = (
+        "Nothing bounds this call's searches, and this key has a hard budget. A request that is passed through is not "
+        "changed: set `max_tool_calls`, or the tool's `max_uses`, yourself."
+    )
+    return Problem(status=400, code="invalid_request", message=message, field="tools")

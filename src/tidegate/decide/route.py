@@ -18,6 +18,7 @@ from tidegate.core.view import Pin, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute, CompiledTarget
 from tidegate.decide.cost import cost_nano
+from tidegate.decide.searching import holds_searches
 from tidegate.state.health import Health, TargetHealth, TargetKey
 
 CandidateKey = tuple[str, str, str]
@@ -116,6 +117,8 @@ def _exclusion(candidate: Candidate, asking: Asking, compiled: CompiledRoute, he
         return f"not {asking.pin.provider} with credential {asking.pin.credential}: {asking.pin.because}"
     if admission.hard_budget and spec.price is None:
         return "its price is unknown and a hard budget is in scope"
+    if admission.hard_budget and not holds_searches(asking.view, candidate.target):
+        return "its price of hosted searches is unknown and a hard budget is in scope"
     if spec.weight == 0 and compiled.spec.routing.strategy == "weighted":
         return "its weight is 0"
     if spec.context_window is not None and admission.needed_tokens > spec.context_window:

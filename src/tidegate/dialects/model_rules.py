@@ -29,6 +29,8 @@ _RESPONSES_ALONE: Final = re.compile(
     r"(?:o[13]-pro|gpt-5(?:\.\d+)?-pro|gpt-5(?:\.\d+)?-codex(?:-max|-mini)?|codex-mini-latest"
     r"|o[34](?:-mini)?-deep-research|computer-use-preview)(?:-\d{4}-\d{2}-\d{2})?"
 )
+_BILLED_BY_PROMPT: Final = ("gemini-1", "gemini-2")
+"""However often such a model searches for one prompt, it is charged once. Source: ai.google.dev/gemini-api/docs/pricing."""
 _BUDGET_EFFORT: Final[tuple[tuple[int, Effort], ...]] = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
 
 
@@ -39,6 +41,11 @@ def takes_effort(model: str) -> bool:
 def signs_calls(model: str) -> bool:
     """Gemini behind OpenAI's form signs its tool calls and wants the signatures back; others refuse the member."""
     return _bare(model).startswith("gemini")
+
+
+def searches_by_prompt(model: str) -> bool:
+    """Its hosted searches are billed by the prompt, not one by one."""
+    return _bare(model).startswith(_BILLED_BY_PROMPT)
 
 
 def takes_samplers(model: str) -> bool:

@@ -65,6 +65,7 @@ def enter(runtime: Runtime, exchange: Exchange, record: CallRecord, view: View, 
         refuse(runtime, exchange, record, view, admission)
         return
     record.admitted(admission)
+    view.search_cap = admission.search_cap
     taken = runtime.state.take(admission.claims, admission.route.deadline + _LEASE_MARGIN)
     if isinstance(taken, Refusal):
         record.refused = taken

@@ -118,6 +118,9 @@ class CallRecord:
                 f"the client set no bound on the output: {admission.output_cap} tokens set for the budget"
             )
 
+        if admission.search_cap is not None:
+            self.notes.append(f"the client set no bound on searches: {admission.search_cap} set for the budget")
+
     def considered(self, model: str, candidates: list[Candidate]) -> None:
         """The candidates of each model as they stood before its first attempt; the attempts tell what came after."""
         if self.considered_for != model:

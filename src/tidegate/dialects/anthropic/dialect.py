@@ -18,6 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.anthropic.errors import encode_error, read_error
 from tidegate.dialects.anthropic.events import MessageReader
 from tidegate.dialects.anthropic.messages import AnthropicMessages
+from tidegate.dialects.anthropic.searching import bounded, searches_of
 from tidegate.dialects.anthropic.thoughts import without_sealed
 from tidegate.dialects.anthropic.usage import usage_of
 from tidegate.dialects.canon import Fault
@@ -93,6 +94,8 @@ class Anthropic:
         fields["messages"] = without_sealed(fields["messages"])
         if output_cap is not None and view.max_output_tokens is None:
             fields["max_tokens"] = Raw(b"%d" % output_cap)
+        if view.search_cap is not None and "tools" in fields:
+            fields["tools"] = bounded(fields["tools"], view.search_cap)
         return fields
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:
@@ -158,6 +161,7 @@ def messages_view(
         estimated_input_tokens=(size >> 2) + 1,
         worst_input_tokens=size + _distant_tokens(messages),
         max_output_tokens=_max_output(fields) if operation == "chat" else 0,
+        searches=searches_of(fields) if operation == "chat" else None,
         affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
     )
 

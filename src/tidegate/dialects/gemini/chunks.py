@@ -13,6 +13,7 @@ from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
 from tidegate.dialects.gemini.errors import read_error
 from tidegate.dialects.gemini.frames import Framer
+from tidegate.dialects.gemini.grounding import Grounding, Searches
 from tidegate.dialects.gemini.usage import usage_of
 from tidegate.wire.sse import sse_data
 
@@ -27,6 +28,7 @@ class _Content(Struct):
 class _Candidate(Struct, rename="camel"):
     content: _Content | None = None
     finish_reason: str | None = None
+    grounding_metadata: Grounding | None = None
 
 
 class _Feedback(Struct, rename="camel"):
@@ -37,6 +39,7 @@ class _Chunk(Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: Raw = NULL
+    model_version: Raw = NULL
     error: Raw = NULL
 
 
@@ -51,6 +54,7 @@ class ChunkReader:
         self.content_events = 0
         self._model = Raw(_encode(view.model))
         self._framer = Framer(view.form)
+        self._searches = Searches()
         self._unfinished = candidates
         self._held = b""
 
@@ -69,6 +73,8 @@ class ChunkReader:
         if present(chunk.usage_metadata) is not None:
             self.usage = usage_of(chunk.usage_metadata)
         content = self._content(chunk)
+        if self.usage is not None:
+            self.usage = self._searches.put_into(self.usage)
         self.content_events += content
         if "modelVersion" in fields:
             fields["modelVersion"] = self._model
@@ -86,9 +92,10 @@ class ChunkReader:
         return self._framer.problem(problem)
 
     def _content(self, chunk: _Chunk) -> bool:
-        """Whether there is content in it; counts the candidates that have ended."""
+        """Whether there is content in it; counts the candidates that have ended, and what they have searched."""
         found = False
         for candidate in chunk.candidates or ():
+            self._searches.told(candidate.grounding_metadata, chunk.model_version)
             if candidate.finish_reason is not None:
                 self._unfinished -= 1
                 found = True

@@ -21,6 +21,7 @@ from tidegate.dialects.gemini.chat import GeminiChat
 from tidegate.dialects.gemini.chunks import ChunkReader
 from tidegate.dialects.gemini.embedding import GeminiEmbedding
 from tidegate.dialects.gemini.errors import encode_error, read_error
+from tidegate.dialects.gemini.grounding import searches_of, with_searches
 from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.painting import GeminiPainting
 from tidegate.dialects.gemini.paths import SINGLE, key_in_query, match_path, resource, upstream_path
@@ -89,6 +90,7 @@ class Gemini:
             max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             choices=_several(fields) if operation == "chat" else 1,
             hidden_context=any(name in fields for name in _CACHED),
+            searches=searches_of(fields) if operation == "chat" else None,
             usage_asked=True,
             affinity=_affinity(fields, required),
             form=path.form,
@@ -126,7 +128,7 @@ class Gemini:
         if operation == "token_count":
             return Answer(fields, Usage(source="reported"))
         usage = fields.get("usageMetadata")
-        return Answer(fields, Usage() if usage is None else usage_of(usage))
+        return Answer(fields, Usage() if usage is None else with_searches(usage_of(usage), fields))
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         fields = answer.fields

@@ -33,6 +33,7 @@ from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
 from tidegate.dialects.responses.references import left_by_answer, references
 from tidegate.dialects.responses.seal import without_sealed
+from tidegate.dialects.responses.searching import BOUND, searches_of
 from tidegate.dialects.responses.tool_usage import with_tools
 from tidegate.dialects.responses.usage import usage_of
 from tidegate.dialects.service_tiers import tiered
@@ -92,6 +93,7 @@ class Responses:
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
             hidden_context=conversation.is_hidden(fields),
+            searches=searches_of(fields, body) if operation == "chat" else None,
             refers=refers,
             background=operation == "chat" and read_boolean(fields, "background"),
             previous=refers[0].name if refers and refers[0].kind == "response" else "",
@@ -117,6 +119,8 @@ class Responses:
         fields["model"] = Raw(_encode(upstream.name))
         if output_cap is not None and view.operation == "chat" and view.max_output_tokens is None:
             fields["max_output_tokens"] = Raw(b"%d" % output_cap)
+        if view.search_cap is not None:
+            fields[BOUND] = Raw(b"%d" % view.search_cap)
         return _encode({**fields, "input": without_sealed(fields["input"])} if "input" in fields else fields)
 
     def read_answer(self, operation: Operation, body: bytes) -> Answer:

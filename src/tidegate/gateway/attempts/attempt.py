@@ -259,6 +259,8 @@ class StreamAttempt(Attempt):
     def partial_usage(self) -> Usage:
         """As reported; else an estimate, marked as one: about a token an event."""
         told = self.reader.usage
+        if self.view.searches is not None and self.relay.native and (told is None or told.source != "reported"):
+            return UNKNOWN_USAGE  # nobody can guess what was searched and read
         if told is not None:
             # Anthropic tells the prompt's tokens at the start, and a guess of the answer's.
             guess = told.source == "estimated" and told.output < self.reader.content_events

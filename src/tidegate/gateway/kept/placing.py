@@ -14,6 +14,7 @@ from tidegate.core.view import FORMS, FREE, Operation, Pin, Reference
 from tidegate.decide.admit import Admission, admit
 from tidegate.decide.compiled import CompiledTarget
 from tidegate.decide.route import Asking, Candidate, no_target_problem, pinned_elsewhere_problem, route
+from tidegate.decide.searching import holds_searches
 from tidegate.dialects.dialect import Dialect, Relay, UnreadableRequest
 from tidegate.dialects.fields import bad_field
 from tidegate.dialects.keeping import FILE_KEEPERS
@@ -82,10 +83,13 @@ class Placing:
             if len(_encode(self.plan)) > _MAX_PLAN_BYTES:
                 raise bad_field(f"A batch may name {len(self._shares) - 1} models of these at most.", "model")
         target, relay = found
+        if admission.hard_budget and not holds_searches(view, target):
+            raise bad_field("What hosted searches cost there is unknown, and this key has a hard budget.", "tools")
         share = self._shares[view.model]
         share.requests += 1
         share.tokens += admission.needed_tokens
         share.worst_nano += _money(admission)
+        view.search_cap = admission.search_cap
         return relay.encode_request(view, target.upstream, output_cap=admission.output_cap)
 
     def _refer(self, reference: Reference) -> None:
