@@ -160,7 +160,7 @@ class Price(Tariff, frozen=True, kw_only=True, omit_defaults=True):
     units: UnitRates | None = None
     """None: nothing but tokens and requests has a price."""
     service: dict[str, Tariff] = {}
-    """Service tier → what its tokens cost. What a tier costs that is not here is unknown."""
+    """Service tier → what its tokens cost. What a tier costs that is not here is unknown, unless tokens are free."""
 
 
 Outcome = Literal["ok", "refused", "failed", "cancelled", "cut"]

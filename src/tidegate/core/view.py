@@ -159,6 +159,8 @@ class View(Struct):
     """None where no tool of the upstream's searches."""
     search_cap: int | None = None
     """A bound on them to set upstream where the client set none: put there once the call is admitted."""
+    tier: str = ""
+    """The service tier that it asks for, as answers name it; "": the standard one, or what the account has set."""
     parts: Struct | None = None
     """The body of one of `FORMS` that is not JSON: a `wire.multipart.Form`, say. What it holds is in no `fields`."""
     media: bytes = b""

@@ -10,8 +10,9 @@ from tidegate.core.problem import Problem
 from tidegate.core.snapshot import EndpointRule
 from tidegate.core.view import FREE, UNMETERED, View
 from tidegate.decide.compiled import Compiled, CompiledConsumer, CompiledRoute
-from tidegate.decide.cost import worst_cost_nano, worst_units_nano
+from tidegate.decide.cost import tier_priced, worst_cost_nano, worst_units_nano
 from tidegate.decide.searching import WorstSearch, worst_search
+from tidegate.dialects.service_tiers import TIER_FIELDS
 
 
 class Admission(Struct):
@@ -82,6 +83,8 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         if view.max_output_tokens is None and not unmetered:
             # What is reserved must hold; where an answer costs nothing, its length is the operator's business alone.
             cap = route.max_output if route.dearest_output else route.spec.max_output_tokens
+    if view.tier and consumer.hard_budget and not tier_held(view.tier, route):
+        return unpriced_tier(view)
     search = None if view.searches is None else worst_search(view, route, hard_budget=consumer.hard_budget)
     if isinstance(search, Problem):
         return search
@@ -116,6 +119,12 @@ def worst_money(view: View, route: CompiledRoute, output_tokens: int, search: Wo
 def _bounded(route: CompiledRoute) -> bool:
     """Of operations without a bound in their requests: the operator has said what an answer has at most, or it is free."""
     return not route.dearest_output or all(one.spec.max_output_tokens for one in (route, *route.fallbacks))
+
+
+def tier_held(tier: str, route: CompiledRoute) -> bool:
+    """Some target has a price of the service tier: the others are passed over."""
+    targets = (target for one in (route, *route.fallbacks) for target in one.targets)
+    return any(target.spec.price is not None and tier_priced(tier, target.spec.price) for target in targets)
 
 
 def _worst_output(view: View, route: CompiledRoute) -> int:
@@ -209,4 +218,15 @@ def _unbounded(model: str) -> Problem:
         "could not be held to it. The operator can set `maxOutputTokens` on the model and its fallbacks (what one image "
         "or recording has at most), or a price by the image, the hour, the character or the call instead of the token.",
         field="model",
+    )
+
+
+def unpriced_tier(view: View) -> Problem:
+    """400: what it asks for has no price here."""
+    return Problem(
+        status=400,
+        code="unsupported_field",
+        message=f"No target of model `{view.model}` has a known price of service tier `{view.tier}`, and this key has a "
+        "hard budget: the cost could not be held to it. Leave it out; the operator can set `tiers` in the model's price.",
+        field=TIER_FIELDS.get(view.dialect, "service_tier"),
     )

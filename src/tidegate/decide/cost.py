@@ -19,7 +19,9 @@ def cost_nano(usage: Usage, price: Price, requests: int = 1) -> int | None:
     """
     tariff = price.service.get(usage.tier) if usage.tier else price
     if tariff is None:
-        return None
+        if not by_request_alone(price):
+            return None
+        tariff = price
     rates = rates_for(tariff, usage.input_total)
     base_in, base_out = rates.input, rates.output
     total = usage.input * base_in + usage.output * base_out
@@ -112,6 +114,11 @@ def _charges_tokens(price: Price) -> bool:
 def by_request_alone(price: Price) -> bool:
     """Neither tokens nor units cost anything: what a call costs is known without its usage."""
     return price.units is None and not _charges_tokens(price)
+
+
+def tier_priced(tier: str, price: Price) -> bool:
+    """It is known what a call costs that `tier` serves."""
+    return not tier or tier in price.service or by_request_alone(price)
 
 
 def rates_for(tariff: Tariff, input_tokens: int) -> Rates:

@@ -7,8 +7,8 @@ what it may cost, and a hard budget closes it; what only reads (GET, DELETE) cos
 from tidegate.core.claims import Claims
 from tidegate.core.problem import Problem
 from tidegate.core.view import View
-from tidegate.decide.admit import Admission, worst_money
-from tidegate.decide.compiled import Account, CompiledConsumer
+from tidegate.decide.admit import Admission, tier_held, unpriced_tier, worst_money
+from tidegate.decide.compiled import Account, CompiledConsumer, CompiledRoute
 from tidegate.decide.searching import worst_search
 
 
@@ -29,7 +29,7 @@ def admit_passthrough(
     """`bounded`: the path is the dialect's, so that the view says how much may be used."""
     route = account.route(view.model, reads=reads)
     if consumer.hard_budget and not reads:
-        problem = _not_held(view, route.priced, bounded=bounded, provider=account.provider.name)
+        problem = _not_held(view, route, bounded=bounded, provider=account.provider.name)
         if problem is not None:
             return problem
     search = None if reads or view.searches is None else worst_search(view, route, hard_budget=consumer.hard_budget)
@@ -47,15 +47,17 @@ def admit_passthrough(
     return Admission(route, claims, consumer.hard_budget, None, tokens)
 
 
-def _not_held(view: View, priced: bool, *, bounded: bool, provider: str) -> Problem | None:
+def _not_held(view: View, route: CompiledRoute, *, bounded: bool, provider: str) -> Problem | None:
     """Why a call cannot be held to a hard budget."""
     remedy = "Call the model by its public name, or ask the operator for a soft budget."
     if not bounded:
         message = f"Nothing says what this call of provider `{provider}` may cost, and this key has a hard budget. "
         return Problem(status=403, code="unpriced_model", message=message + remedy)
-    if not priced:
+    if not route.priced:
         message = f"`{view.model[:100]}` is no target with a price, and this key has a hard budget. "
         return Problem(status=403, code="unpriced_model", message=message + remedy, field="model")
+    if view.tier and not tier_held(view.tier, route):
+        return unpriced_tier(view)
     if view.max_output_tokens is None:
         message = (
             "Nothing bounds this call's answer, and this key has a hard budget. A request that is passed through "

@@ -17,7 +17,7 @@ from tidegate.core.usage import Usage
 from tidegate.core.view import Pin, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledRoute, CompiledTarget
-from tidegate.decide.cost import cost_nano
+from tidegate.decide.cost import cost_nano, tier_priced
 from tidegate.decide.searching import holds_searches
 from tidegate.state.health import Health, TargetHealth, TargetKey
 
@@ -117,6 +117,8 @@ def _exclusion(candidate: Candidate, asking: Asking, compiled: CompiledRoute, he
         return f"not {asking.pin.provider} with credential {asking.pin.credential}: {asking.pin.because}"
     if admission.hard_budget and spec.price is None:
         return "its price is unknown and a hard budget is in scope"
+    if admission.hard_budget and spec.price is not None and not tier_priced(asking.view.tier, spec.price):
+        return f"its price of service tier `{asking.view.tier}` is unknown and a hard budget is in scope"
     if admission.hard_budget and not holds_searches(asking.view, candidate.target):
         return "its price of hosted searches is unknown and a hard budget is in scope"
     if spec.weight == 0 and compiled.spec.routing.strategy == "weighted":

@@ -10,7 +10,7 @@ from tidegate.core.view import HostedSearch, View
 from tidegate.decide.compiled import CompiledRoute, CompiledTarget
 from tidegate.decide.cost import by_request_alone
 from tidegate.dialects.model_rules import searches_by_prompt
-from tidegate.dialects.registry import relay_between, spoken_to
+from tidegate.dialects.registry import DIALECTS, spoken_to
 
 DEFAULT_MAX_SEARCHES = 5
 """Reserved, and under a hard budget set upstream, where neither the client nor the Model says how many there may be."""
@@ -49,8 +49,7 @@ def searches_at(view: View, target: CompiledTarget) -> bool:
         return True
     provider = target.provider
     serving = spoken_to(view.dialect, provider.dialect, provider.quirks, target.spec.model)
-    relay = relay_between(view.dialect, serving, view.operation)
-    return relay is not None and relay.native
+    return serving.family == DIALECTS[view.dialect].family
 
 
 def holds_searches(view: View, target: CompiledTarget) -> bool:

@@ -188,3 +188,18 @@ def test_what_is_passed_through_must_bound_its_searches() -> None:
     told = through(CLAUDES)
     assert isinstance(told, Problem) and told.status == 400
     assert money(through(CLAUDES | {"max_uses": 2})) >= 2 * CENT + 3 * CONTEXT * 2_500
+
+
+def test_an_envelope_of_bedrocks_around_a_message_searches_too() -> None:
+    to = world(target("anthropic"))
+    view = DIALECTS["bedrock-claude"].read(
+        "chat",
+        msgspec.json.encode(
+            {"anthropic_version": "bedrock-2023-05-31", "messages": [], "max_tokens": 10, "tools": [CLAUDES]}
+        ),
+        PathTells(model="m"),
+    )
+    consumer = to.consumer("c")
+    assert consumer is not None
+    told = admit(view, consumer, to, None)
+    assert isinstance(told, Admission) and told.search_cap == DEFAULT_MAX_SEARCHES

@@ -25,6 +25,7 @@ from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.listing import ListedModel
+from tidegate.dialects.service_tiers import asked_tier
 from tidegate.wire.sse import SseSplitter
 
 API_VERSION: Final = b"2023-06-01"
@@ -161,6 +162,7 @@ def messages_view(
         estimated_input_tokens=(size >> 2) + 1,
         worst_input_tokens=size + _distant_tokens(messages),
         max_output_tokens=_max_output(fields) if operation == "chat" else 0,
+        tier=asked_tier(fields.get("speed")),
         searches=searches_of(fields) if operation == "chat" else None,
         affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
     )

@@ -23,6 +23,7 @@ from tidegate.dialects.bedrock.usage import tier_told, usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import AccessKey, Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.fields import MAX_COUNT, bad_field, read_fields
+from tidegate.dialects.service_tiers import tier_name
 from tidegate.wire.eventstream import EventStreamSplitter
 from tidegate.wire.message import Headers
 from tidegate.wire.sigv4 import RequestSigner
@@ -87,6 +88,7 @@ class Bedrock:
             estimated_input_tokens=(size >> 2) + 1,
             worst_input_tokens=size + elsewhere * _ELSEWHERE_TOKENS,
             max_output_tokens=0 if operation == "token_count" else _max_output(fields),
+            tier=tier_name(tier_told(fields.get("serviceTier"))),
             hidden_context="promptVariables" in fields,  # of a prompt that is kept at the upstream
             affinity=_affinity(fields),
         )

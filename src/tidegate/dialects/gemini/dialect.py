@@ -29,6 +29,7 @@ from tidegate.dialects.gemini.signatures import without_foreign
 from tidegate.dialects.gemini.usage import usage_of
 from tidegate.dialects.listing import ListedModel
 from tidegate.dialects.painting import PaintingUpstream
+from tidegate.dialects.service_tiers import asked_tier
 from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
@@ -90,6 +91,7 @@ class Gemini:
             max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             choices=_several(fields) if operation == "chat" else 1,
             hidden_context=any(name in fields for name in _CACHED),
+            tier=asked_tier(fields.get("serviceTier") or fields.get("service_tier")),
             searches=searches_of(fields) if operation == "chat" else None,
             usage_asked=True,
             affinity=_affinity(fields, required),

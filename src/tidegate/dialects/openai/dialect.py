@@ -43,7 +43,7 @@ from tidegate.dialects.openai.reranking import TOP_K, JinaRerank, as_jina
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.dialects.painting import PaintingCodec
 from tidegate.dialects.reranking import RerankCodec, most_searches, repeated_query
-from tidegate.dialects.service_tiers import tiered
+from tidegate.dialects.service_tiers import asked_tier, tiered
 from tidegate.wire.sse import SseSplitter
 
 PATHS: Final[Mapping[Operation, str]] = {
@@ -152,6 +152,7 @@ class OpenAI:
             choices=(read_count(fields, "n") or 1) if operation == "chat" else 1,
             media=JSON_MEDIA if operation == "image_edit" else b"",
             usage_asked=stream and _usage_asked(fields),
+            tier=asked_tier(fields.get("service_tier")),
             affinity=bytes(memoryview(fields[required])[:_AFFINITY_BYTES]),
         )
 

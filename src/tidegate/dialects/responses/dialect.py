@@ -36,7 +36,7 @@ from tidegate.dialects.responses.seal import without_sealed
 from tidegate.dialects.responses.searching import BOUND, searches_of
 from tidegate.dialects.responses.tool_usage import with_tools
 from tidegate.dialects.responses.usage import usage_of
-from tidegate.dialects.service_tiers import tiered
+from tidegate.dialects.service_tiers import asked_tier, tiered
 from tidegate.wire.sse import SseSplitter
 
 PATH: Final = "/responses"
@@ -92,6 +92,7 @@ class Responses:
             max_output_tokens=read_count(fields, "max_output_tokens"),
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
+            tier=asked_tier(fields.get("service_tier")),
             hidden_context=conversation.is_hidden(fields),
             searches=searches_of(fields, body) if operation == "chat" else None,
             refers=refers,

@@ -25,6 +25,7 @@ from tidegate.dialects.dialect import (
     errors_in_headers,
     usage_in_headers,
 )
+from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.headers import header_value, passed_back
 from tidegate.wire.client import Failure
 from tidegate.wire.framing import FrameError
@@ -259,13 +260,18 @@ class StreamAttempt(Attempt):
     def partial_usage(self) -> Usage:
         """As reported; else an estimate, marked as one: about a token an event."""
         told = self.reader.usage
-        if self.view.searches is not None and self.relay.native and (told is None or told.source != "reported"):
+        if self.view.searches is not None and self._passes and (told is None or told.source != "reported"):
             return UNKNOWN_USAGE  # nobody can guess what was searched and read
         if told is not None:
             # Anthropic tells the prompt's tokens at the start, and a guess of the answer's.
             guess = told.source == "estimated" and told.output < self.reader.content_events
             return replace(told, output=self.reader.content_events) if guess else told
         return Usage(input=self.view.estimated_input_tokens, output=self.reader.content_events, source="estimated")
+
+    @property
+    def _passes(self) -> bool:
+        """The request went up as it is, with all of its tools."""
+        return self.dialect.family == DIALECTS[self.view.dialect].family
 
     def on_data(self, data: bytes) -> None:
         if self.over:
