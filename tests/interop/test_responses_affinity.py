@@ -303,12 +303,13 @@ def test_the_background_is_paid_for_once(ends: Ends) -> None:
     done = ends.one.responses.retrieve(told.id)
     assert (done.status, ends.one.responses.retrieve(told.id).status) == ("completed", "completed")
     assert before - budget_left(ends.one) < 0.01
-    waiting, told_it, after = events_of(ends.gateway, "response_read")[-3:]
+    asked = events_of(ends.gateway, "response_read")[-3:]
+    assert {(one.usage.total, one.cost_nano, one.charged_nano) for one in asked} == {(0, 0, 0)}
+    (settled,) = [one for one in events_of(ends.gateway, "background") if one.time_ns == made.time_ns]
     assert done.usage is not None
-    assert (told_it.usage.total, told_it.usage.source) == (done.usage.total_tokens, "reported")
+    assert (settled.usage.total, settled.usage.source) == (done.usage.total_tokens, "reported")
     cost = done.usage.input_tokens * 1_000 + done.usage.output_tokens * 4_000
-    assert (told_it.cost_nano, made.charged_nano + told_it.charged_nano) == (cost, cost)
-    assert {(one.usage.total, one.cost_nano, one.charged_nano) for one in (waiting, after)} == {(0, 0, 0)}
+    assert (settled.cost_nano, made.charged_nano + settled.charged_nano) == (cost, cost)
 
 
 def test_the_background_streamed(ends: Ends) -> None:

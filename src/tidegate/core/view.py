@@ -33,6 +33,7 @@ Operation = Literal[
     "passthrough",
     "object",
     "batch",
+    "background",
     "realtime",
 ]
 

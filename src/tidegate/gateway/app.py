@@ -4,6 +4,7 @@ Which paths there are is said by the dialects (`endpoints`).
 """
 
 import re
+from collections.abc import Set
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +26,7 @@ from tidegate.gateway.kept.batch_watch import BatchWatch
 from tidegate.gateway.kept.kept_responses import ask_again
 from tidegate.gateway.kept.object_paths import ObjectAsked, read_object_path
 from tidegate.gateway.kept.objects import serve_object
+from tidegate.gateway.kept.response_watch import ResponseWatch
 from tidegate.gateway.kept.stored_responses import PATH as STORED_PATH
 from tidegate.gateway.kept.stored_responses import stored_view
 from tidegate.gateway.passthrough import ROOT as PASSTHROUGH
@@ -67,7 +69,26 @@ class GatewayApp:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.batches = BatchWatch(runtime)
+        self._batches = BatchWatch(runtime)
+        self._responses = ResponseWatch(runtime)
+
+    def open_events(self) -> list[str]:
+        """The ids of UsageEvents that are due for what providers do by themselves, as far as the registry knows."""
+        return self._batches.open_events() + self._responses.open_events()
+
+    def restore(self, recorded: Set[str]) -> None:
+        """After a start. `recorded`: of the open events those that the ledger has already."""
+        self._batches.restore(recorded)
+        self._responses.restore(recorded)
+
+    def tick(self) -> None:
+        """To be called every second or so."""
+        self._batches.tick()
+        self._responses.tick()
+
+    def close(self) -> None:
+        self._batches.close()
+        self._responses.close()
 
     def on_head(self, request: Request) -> tuple[int, bytes, bytes] | None:
         """Refuses before a body is read what would be refused after it: unknown paths, unknown keys."""
@@ -183,7 +204,7 @@ class GatewayApp:
             return
         caller = self._caller(exchange)
         if caller is not None:
-            serve_object(self._runtime, self.batches, exchange, asked, *caller)
+            serve_object(self._runtime, self._batches, exchange, asked, *caller)
 
     def _kept(self, exchange: Exchange) -> None:
         request = exchange.request

@@ -387,7 +387,7 @@ class Call:
         """Settles and records, before the last byte is sent. Returns the cost in nano-USD; None if unknown."""
         view = self._view
         if view.about:
-            account(self._runtime, self._record.consumer.name, view, self._trials.route, self._grant, end)
+            account(self._runtime, self._record, view, self._grant, end)
         self._runtime.metrics.in_flight -= 1
         self._exchange.listener = None
         return self._record.keep(self._runtime, self._view, self._grant, end)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tidegate.core.claims import Claims, Refusal
 from tidegate.core.decision import AttemptRecord, CandidateRecord, ClaimRecord, Decision
-from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Price, Usage, UsageEvent
+from tidegate.core.usage import UNKNOWN_USAGE, Outcome, Usage, UsageEvent
 from tidegate.core.view import FREE, UNMETERED, Operation, View
 from tidegate.decide.admit import Admission
 from tidegate.decide.compiled import CompiledConsumer, CompiledRoute
@@ -31,15 +31,6 @@ _MAX_DETAIL: Final = 300
 _NO_CLAIMS: Final = Claims((), [])
 
 
-class Owed(Struct):
-    """An earlier call that was charged as reserved, and whose usage this one tells."""
-
-    charged_nano: int
-    price: Price | None
-    grant: Grant | None
-    """None where it was made before this process began."""
-
-
 class End(Struct):
     """How a call ended. `usage` with no `candidate`: nothing that has a price was used."""
 
@@ -49,7 +40,6 @@ class End(Struct):
     reason: str = ""
     usage: Usage = UNKNOWN_USAGE
     candidate: Candidate | None = None
-    owed: Owed | None = None
 
 
 class CallRecord:
@@ -171,8 +161,6 @@ class CallRecord:
     def _settled(self, runtime: Runtime, grant: Grant | None, end: End, requests: int) -> tuple[int | None, int]:
         """(cost, charged to budgets). An unknown cost is charged as reserved where an upstream answered."""
         usage, candidate = end.usage, end.candidate
-        if end.owed is not None:
-            return self._corrected(runtime, grant, end.usage, end.owed)
         if candidate is None or self.operation in FREE:
             cost = None if usage.source == "unknown" else 0
             if grant is not None:
@@ -190,17 +178,6 @@ class CallRecord:
         tokens = None if unsaid else usage.total
         runtime.state.settle(grant, tokens=tokens, money_nano=charged)
         return cost, charged
-
-    def _corrected(self, runtime: Runtime, grant: Grant | None, usage: Usage, owed: Owed) -> tuple[int | None, int]:
-        """What was charged too much goes back to the budgets of the time of that call."""
-        if grant is not None:
-            runtime.state.release(grant)
-        cost = None if owed.price is None else cost_nano(usage, owed.price)
-        if cost is None:
-            return None, 0
-        if owed.grant is not None:
-            runtime.state.correct(owed.grant, tokens=usage.total, money_nano=cost)
-        return cost, cost - owed.charged_nano
 
     def _event(self, view: View | None, end: End, cost: int | None, charged: int, now: float) -> UsageEvent:
         target = None if end.candidate is None else end.candidate.target

@@ -1,6 +1,6 @@
-"""Budgets survive a restart: what the ledger says was spent in the periods that run now is loaded into the state."""
+"""What a start learns from the ledger: what was spent in the periods that run now, and what was settled before a crash."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tidegate.core.claims import Bucket
 from tidegate.core.snapshot import Snapshot
@@ -30,6 +30,15 @@ def restore_budgets(
             scope, name = bucket.key.split("/")[:2]
             spent = ledger.spent("team" if scope == "team" else "consumer", name, start_ns, end_ns)
             state.load_spent(bucket, start_ns, spent)
+
+
+def recorded_events(options: ServeOptions, ids: Collection[str]) -> set[str]:
+    """Which of these events are recorded: in the ledger, or in the spool."""
+    if not ids:
+        return set()
+    with Ledger.open(options.data_dir) as ledger:
+        ledger.ingest(options.spool_dir)
+        return ledger.known(ids)
 
 
 def _budgets(snapshot: Snapshot) -> Iterator[Bucket]:

@@ -29,7 +29,7 @@ from tidegate.server.allocator import keep_large_blocks
 from tidegate.server.compiling import read_snapshot
 from tidegate.server.lifeline import watch
 from tidegate.server.options import ServeOptions
-from tidegate.server.rebuild import restore_budgets
+from tidegate.server.rebuild import recorded_events, restore_budgets
 from tidegate.server.settings import tls_files, wire_settings
 from tidegate.server.worker_port import WorkerPort
 from tidegate.state.health import Health
@@ -104,7 +104,7 @@ class Worker:
 
     async def start(self, listener: socket.socket) -> None:
         restore_budgets(self._runtime.state, self._runtime.snapshot, self._options, self._clock.now_ns(), known=set())
-        self._app.batches.restore()
+        self._app.restore(recorded_events(self._options, self._app.open_events()))
         self._tick()
         with contextlib.suppress(FileNotFoundError):
             self._options.worker_socket.unlink()
@@ -126,7 +126,7 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
         await self._port.close()
-        self._app.batches.close()
+        self._app.close()
         self._runtime.upstreams.close()
         self._runtime.remote_media.close()
         self._resolver.close()
@@ -164,7 +164,7 @@ class Worker:
         if self._ticks % _SLOW_TICKS == 0:
             self._runtime.state.expire()
             self._runtime.owned.tick()
-            self._app.batches.tick()
+            self._app.tick()
 
     def _apart(self, act: Callable[[], None]) -> None:
         self._loop.run_in_executor(None, act)

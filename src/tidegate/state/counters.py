@@ -182,6 +182,10 @@ class BudgetCounter:
         if period_start_ns == self._starts_ns:
             self.used += nano
 
+    def period_start(self, time_ns: int) -> int:
+        window = self.bucket.window
+        return period_bounds(window.period or "month", window.timezone, time_ns)[0]
+
     def fits_at_ns(self, amount: int, now_ns: int) -> int:
         return self.rolls_at_ns
 

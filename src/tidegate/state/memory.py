@@ -104,6 +104,14 @@ class MemoryState:
             elif counter.kind == "tokens":
                 counter.settle(mark, amount, tokens)
 
+    def amend(self, buckets: Iterable[Bucket], time_ns: int, nano: int) -> None:
+        """Of a call that was made at `time_ns`, before this process began: it cost so much more than the ledger said."""
+        for bucket in buckets:
+            counter = self._counter(bucket)
+            if isinstance(counter, BudgetCounter):
+                counter.roll(self._clock.now_ns())
+                counter.load(counter.period_start(time_ns), nano)
+
     def release(self, grant: Grant) -> None:
         """No upstream served the call: money and tokens go back. The request stays counted: it was made."""
         self.settle(grant, tokens=0, money_nano=0)

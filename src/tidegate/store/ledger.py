@@ -1,8 +1,9 @@
 """The Ledger: one SQLite file in the data directory. The only door to it for the control process and the CLI."""
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +104,11 @@ class Ledger:
     def event(self, call_id: str) -> UsageEvent | None:
         found = self._connection.execute(f"{_SELECT_EVENTS} WHERE id = ?", (call_id,)).fetchone()
         return event_of(found) if found else None
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that are events here."""
+        sql = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
+        return {found for (found,) in self._connection.execute(sql, (json.dumps(list(ids)),))}
 
     def latest_id(self) -> str | None:
         """Of the call that arrived last; None in an empty ledger."""

@@ -8,6 +8,7 @@ from tidegate.state import debts, makers
 from tidegate.state.debts import Debts
 from tidegate.state.makers import Maker, Makers
 from tidegate.state.memory import Grant, MemoryState
+from tidegate.state.windows import period_bounds
 
 BUDGET = Bucket(key="b", kind="money", limit=1_000, window=Window(period="month"))
 TOKENS = Bucket(key="t", kind="tokens", limit=1_000, window=Window(seconds=60))
@@ -41,12 +42,28 @@ def test_debts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debts, "MOST", 2)
     open_ones, state = Debts(), MemoryState(ManualClock())
     for name in "abc":
-        open_ones.put("one", name, Grant((), [], [], 0.0))
+        open_ones.put("one", name, Grant((), [], [], 0.0), 9.0)
     grant = granted(state)
-    open_ones.put("two", "c", grant)
+    open_ones.put("two", "c", grant, 5.0)
+    assert len(open_ones) == 2
+    assert (list(open_ones.due(4.9)), [one.key for one in open_ones.due(5.0)]) == ([], [("two", "c")])
     assert open_ones.take("one", "a") is None
-    assert open_ones.take("two", "c") is grant
+    found = open_ones.find("two", "c")
+    assert found is not None and found.grant is grant
+    found.asking = True
+    assert list(open_ones.due(5.0)) == []
+    assert open_ones.take("two", "c") is found
     assert open_ones.take("two", "c") is None
+
+
+def test_a_call_of_before_is_amended_in_its_own_period() -> None:
+    clock = ManualClock()
+    state = MemoryState(clock)
+    state.load_spent(BUDGET, period_bounds("month", "UTC", clock.now_ns())[0], 500)
+    state.amend((BUDGET, TOKENS), clock.now_ns(), -200)
+    assert [level.used for level in state.levels((BUDGET, TOKENS))] == [300, 0]
+    state.amend((BUDGET,), clock.now_ns() - 40 * 86_400 * 10**9, -200)  # of a month that is over
+    assert [level.used for level in state.levels((BUDGET,))] == [300]
 
 
 @pytest.mark.parametrize(("tokens", "money", "used"), [(20, 100, [100, 20]), (900, 800, [800, 900])])

@@ -6,7 +6,7 @@ same id, which the ledger takes once.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from typing import Final, Literal
 
 import msgspec
@@ -59,19 +59,36 @@ class BatchWatch:
         self._open: dict[Key, _Open] = {}
         self._errands: set[Errand] = set()
 
-    def restore(self) -> None:
-        """After a start: what the batches that are not settled have reserved is held again."""
+    def open_events(self) -> list[str]:
+        """The ids of the UsageEvents that are still due, as far as the registry knows."""
+        return [details.event_id for _, details in self._unsettled()]
+
+    def restore(self, recorded: Set[str]) -> None:
+        """After a start: what the batches that are not settled have reserved is held again.
+
+        `recorded`: of the open events those that the ledger has. Their batches are settled: a crash came before that was
+        in the registry.
+        """
+        for one, details in self._unsettled():
+            if details.event_id in recorded:
+                details.metered = True
+                self._keep(one, details)
+                continue
+            taken = self.take(one.owner, details.plan, anew=True)
+            self.watch(one, taken if isinstance(taken, Grant) else None)
+
+    def _unsettled(self) -> Iterator[tuple[Owned, BatchDetails]]:
         for one in self._runtime.owned:
-            if one.kind in PATHS:
-                try:
-                    details = details_of(one)
-                except msgspec.DecodeError:
-                    # Written by another version, perhaps: the gateway serves all the same.
-                    log.exception("batch %s of %s cannot be read: it is not metered", one.id, one.owner)
-                    continue
-                if not details.metered:
-                    taken = self.take(one.owner, details.plan, anew=True)
-                    self.watch(one, taken if isinstance(taken, Grant) else None)
+            if one.kind not in PATHS:
+                continue
+            try:
+                details = details_of(one)
+            except msgspec.DecodeError:
+                # Written by another version, perhaps: the gateway serves all the same.
+                log.exception("batch %s of %s cannot be read: it is not metered", one.id, one.owner)
+                continue
+            if not details.metered:
+                yield one, details
 
     def take(self, owner: str, plan: Plan, *, anew: bool = False) -> Grant | Refusal | None:
         """What a batch holds until it is settled. `anew`: after a restart, whatever else has been taken meanwhile."""

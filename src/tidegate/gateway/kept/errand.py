@@ -59,7 +59,11 @@ class Errand:
             head += encode_headers([(b"content-type", media)])
         if method == b"POST":
             head += b"content-length: %d\r\n" % len(body)
-        self.wire = credential.pool.send(head + b"\r\n", body, self, replayable=method == b"GET")
+        self.go(credential, head, body, replayable=method == b"GET")
+
+    def go(self, credential: Credential, head: bytes, body: bytes = b"", *, replayable: bool) -> None:
+        """`head`: the request line and all headers."""
+        self.wire = credential.pool.send(head + b"\r\n", body, self, replayable=replayable)
 
     def cancel(self) -> None:
         if self.wire is not None:

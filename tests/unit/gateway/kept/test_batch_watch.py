@@ -168,17 +168,27 @@ def test_after_a_restart_it_is_held_again_even_where_it_no_longer_fits() -> None
     world = World()
     (bucket,) = world.runtime.compiled.buckets
     assert isinstance(world.state.take(Claims((bucket,), [10**9 - 1]), 1e6), Grant)
-    world.watch.restore()
+    world.watch.restore(frozenset())
     assert world.spent == (10**9 + 4_999_999, 10**9 + 4_999_999)
     world.look((200, DONE), (200, b""))
     assert len(world.kept) == 1
+
+
+def test_after_a_crash_behind_its_record_it_is_settled() -> None:
+    """The ledger has its event, the registry does not know: nothing is held or charged again."""
+    world = World()
+    assert world.watch.open_events() == ["tg_event"]
+    world.watch.restore(frozenset({"tg_event"}))
+    assert world.metered and world.spent == (0, 0)
+    world.look()
+    assert (world.kept, world.watch.open_events()) == ([], [])
 
 
 def test_one_that_another_version_wrote_stops_no_start() -> None:
     world = World()
     (one,) = world.runtime.owned
     world.runtime.owned.put(msgspec.structs.replace(one, details=b'{"plan":7}'))
-    world.watch.restore()
+    world.watch.restore(frozenset())
     assert not any(world.spent)
 
 
