@@ -143,12 +143,33 @@ spec: {targets: [{provider: vertex, model: claude-sonnet-4-5@20250929}]}
   says why.
 - On GCE, GKE with workload identity and Cloud Run: `credentials: [{metadataServer: true}]`, and no key at all.
 - Express mode: `credentials: [{apiKey: {env: GOOGLE_API_KEY}}]` and no `project`; Gemini's models alone.
-- Image models (`gemini-2.5-flash-image`, `task: image`) serve OpenAI's `/v1/images/generations`, here and with dialect
-  `gemini`: one image a call. Of `size` the proportions are kept, the pixels are the model's own (then `size` is named in
-  `x-tidegate-dropped`).
+- Image models: see [images](#images).
 - Clients: `google-genai` with `vertexai=True` and `AnthropicVertex` work with the gateway's address as `base_url` (for
   `AnthropicVertex` with `/v1` behind it) and a key of the gateway as their access token. The project and location that they
   name mean nothing here. All other clients reach these models as any others.
+
+## Images
+
+Models with `task: image` serve OpenAI's `/v1/images/generations` and, where they can, `/v1/images/edits`. Answers are
+whole, as base64; `stream` and URLs in answers are refused. Whatever else a model does not have is refused by name.
+
+| model | dialect | images a call | `size` | `quality` | `output_format` | edits |
+|---|---|---|---|---|---|---|
+| OpenAI's and Azure's | `openai`, `azure-openai` | all as it is | | | | yes |
+| `gemini-…-image` | `gemini`, `vertex` | 1 | proportions | – | its own | yes |
+| `imagen-…` | `gemini`, `vertex` | 4 | proportions, 1K or 2K | – | png, jpeg | – |
+| `amazon.nova-canvas-…`, `amazon.titan-image-…` | `bedrock` | 5 | pixels | standard, hd | png | – |
+| `stability.stable-image-core-…`, `…-ultra-…`, `stability.sd3…` | `bedrock` | 1 | proportions | – | png, jpeg | – |
+
+- Where only the proportions of `size` are honoured, `size` is named in `x-tidegate-dropped`, unless the model has just
+  these pixels. `medium` and `high` count as `standard` and `hd`.
+- An edit is the pictures and the prompt. A `mask` is refused: these models take none, or one of another kind. Pictures by
+  URL are fetched; files by id are refused.
+- Imagen and Bedrock's models tell no tokens. Price them by `perImage`: what is charged is the images that came. What a
+  filter keeps back is missing from the answer; where nothing is left, the error is `moderation_blocked`. One `perImage` is
+  one price: where a model's depends on size or quality, write the highest.
+- Google announced the end of Imagen for August 2026 and Amazon that of Nova Canvas for September 2026: both are for those
+  who still have them.
 """
 
 

@@ -56,7 +56,9 @@ def objections(operation: str, body: Any) -> list[str]:
     return found
 
 
-_EMBEDDINGS = {
+_INVOKED = {
+    "textToImageParams": {"taskType", "textToImageParams", "imageGenerationConfig"},
+    "prompt": {"prompt", "aspect_ratio", "output_format", "seed", "negative_prompt", "mode"},
     "inputText": {"inputText", "dimensions", "normalize", "embeddingTypes"},
     "singleEmbeddingParams": {"taskType", "singleEmbeddingParams", "schemaVersion"},
     "texts": {"texts", "input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"},
@@ -64,7 +66,7 @@ _EMBEDDINGS = {
 
 
 def invoke_objections(body: Any) -> list[str]:
-    for sign, known in _EMBEDDINGS.items():
+    for sign, known in _INVOKED.items():
         if sign in body:
             return [f"extraneous key [{name}] is not permitted" for name in body if name not in known]
     return claude_objections(body)

@@ -1,4 +1,4 @@
-"""`data:` URLs, as chat dialects carry images and documents. Source: RFC 2397."""
+"""`data:` URLs, as dialects carry images and documents (RFC 2397), and what a picture is by its first bytes."""
 
 
 def data_url(media_type: str, data: str) -> str:
@@ -15,3 +15,14 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     if not comma or "base64" not in (one.strip().lower() for one in parameters):
         return None
     return media_type.strip().lower() or "application/octet-stream", data
+
+
+def picture_type(data: bytes) -> str:
+    """The media type of a PNG, JPEG, GIF or WebP, by its first 12 bytes; "" for all else."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else ""

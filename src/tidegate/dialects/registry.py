@@ -8,10 +8,12 @@ from tidegate.core.view import Operation
 from tidegate.dialects.anthropic import Anthropic
 from tidegate.dialects.bedrock import Bedrock
 from tidegate.dialects.bedrock_invoke import (
+    BedrockCanvas,
     BedrockClaude,
     BedrockCohere,
     BedrockInvoke,
     BedrockNova,
+    BedrockStability,
     BedrockTitan,
     ClaudeRelay,
     invoked_as,
@@ -19,7 +21,8 @@ from tidegate.dialects.bedrock_invoke import (
 from tidegate.dialects.cohere import Cohere
 from tidegate.dialects.dialect import Dialect, Relay
 from tidegate.dialects.embedding import EmbeddingTranslation, Embeds
-from tidegate.dialects.gemini import Gemini
+from tidegate.dialects.gemini import Gemini, Imagen
+from tidegate.dialects.gemini.models import is_imagen
 from tidegate.dialects.mistral import Mistral
 from tidegate.dialects.model_rules import answers_responses_alone
 from tidegate.dialects.ollama import Ollama
@@ -30,7 +33,7 @@ from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.reshaping import Exploding, Folding
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.translation import Translation
-from tidegate.dialects.vertex import Vertex, VertexClaude
+from tidegate.dialects.vertex import Vertex, VertexClaude, VertexImagen
 from tidegate.dialects.vertex.names import is_claude
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -41,14 +44,18 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "ollama": Ollama(),
     "cohere": Cohere(),
     "gemini": Gemini(),
+    "gemini-imagen": Imagen(),
     "anthropic": Anthropic(),
     "vertex": Vertex(),
     "vertex-anthropic": VertexClaude(),
+    "vertex-imagen": VertexImagen(),
     "bedrock": Bedrock(),
     "bedrock-claude": BedrockClaude(),
     "bedrock-titan": BedrockTitan(),
     "bedrock-nova": BedrockNova(),
     "bedrock-cohere": BedrockCohere(),
+    "bedrock-canvas": BedrockCanvas(),
+    "bedrock-stability": BedrockStability(),
     "oip": OpenInference(),
     "tfserving": TensorFlowServing(),
     "torchserve": TorchServe(),
@@ -61,6 +68,9 @@ _SURFACES: Final[Mapping[tuple[str, str], Dialect]] = {
     ("azure-openai", "responses"): AzureResponses(),
 }
 """A provider's dialect and one of its quirks → a further dialect that it speaks, with the same keys."""
+
+_IMAGEN: Final[Mapping[str, Dialect]] = {"gemini": DIALECTS["gemini-imagen"], "vertex": DIALECTS["vertex-imagen"]}
+"""A provider's dialect → the one that its models of that name speak."""
 
 
 _SERVES_RESPONSES: Final = frozenset(("responses", "responses-only"))
@@ -91,6 +101,8 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
             return invoked
     if provider == "vertex" and is_claude(model):
         return DIALECTS["vertex-anthropic"]
+    if provider in _IMAGEN and is_imagen(model):
+        return _IMAGEN[provider]
     return DIALECTS[provider]
 
 
@@ -113,7 +125,7 @@ def relay_between(client: str, serving: Dialect, operation: Operation, streams: 
     if operation == "rerank" and isinstance(asking, Reranks) and isinstance(serving, Reranks):
         said, served = asking.reranking, serving.reranking
         return None if said is None or served is None else RerankTranslation(said, served, serving)
-    if operation == "image" and isinstance(asking, AsksForPaintings) and isinstance(serving, Paints):
+    if operation in ("image", "image_edit") and isinstance(asking, AsksForPaintings) and isinstance(serving, Paints):
         return PaintingTranslation(asking.painting, serving.painter, serving)
     return None
 

@@ -10,7 +10,7 @@ from tidegate.dialects.canon import File, Image, Item, Message, ToolResult
 from tidegate.dialects.dialect import UnreadableRequest
 
 Kind = type[Image] | type[File]
-_REMOTE: Final = ("http://", "https://")
+REMOTE: Final = ("http://", "https://")
 _LONGEST_NAME: Final = 100
 
 
@@ -28,7 +28,7 @@ class NeedsBytes(UnreadableRequest):
 def remote_files(items: Sequence[Item], kinds: tuple[Kind, ...]) -> dict[str, Kind]:
     """The URLs of all parts of these kinds."""
     found = {part.url: type(part) for part in _parts(items) if isinstance(part, kinds) and part.url}
-    return {url: kind for url, kind in found.items() if url.lower().startswith(_REMOTE)}
+    return {url: kind for url, kind in found.items() if url.lower().startswith(REMOTE)}
 
 
 def put_bytes(items: Sequence[Item], fetched: Mapping[str, FetchedBytes]) -> None:

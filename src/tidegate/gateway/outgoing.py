@@ -1,7 +1,7 @@
 """What goes upstream for one attempt: the relay that serves the call, the body, the head."""
 
 import logging
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tidegate.core.view import View
 from tidegate.decide.compiled import CompiledTarget
@@ -15,6 +15,8 @@ from tidegate.gateway.faults import not_dropped, not_encoded, unserved
 from tidegate.gateway.headers import upstream_headers
 from tidegate.gateway.upstreams import Credential
 from tidegate.wire.message import Request, encode_headers
+
+JSON_MEDIA: Final = b"application/json"
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,8 @@ def upstream_head(
     if view.upstream_headers:
         own = encode_headers(view.upstream_headers)
     if view.media:
-        own += encode_headers([(b"content-type", view.media)])
+        # The client's form, or what a translation has made of it.
+        own += encode_headers([(b"content-type", view.media if relay.native else JSON_MEDIA)])
     if credential.signer is not None:
         own += signature(credential.signer, fixed, body, now_ns)
     return b"".join((fixed, upstream_headers(request), own, framing))

@@ -17,6 +17,7 @@ from tidegate.core.problem import Problem
 from tidegate.core.snapshot import RemoteMediaSpec
 from tidegate.core.view import FetchedBytes
 from tidegate.dialects.canon import Image
+from tidegate.dialects.media import picture_type
 from tidegate.dialects.remote import Kind, NeedsBytes
 from tidegate.gateway.headers import header_value
 from tidegate.wire.fetch import Fetch, FetchedFile, Fetcher, FetchFailed, FetchSettings, host_of
@@ -232,18 +233,8 @@ def _fetcher(spec: RemoteMediaSpec, loop: asyncio.AbstractEventLoop) -> Fetcher:
 
 def _media_type(file: FetchedFile) -> str | None:
     """By its first bytes; None where these are of no known kind, or its server calls it something else altogether."""
-    body = file.body
-    if body.startswith(b"\x89PNG\r\n\x1a\n"):
-        found = "image/png"
-    elif body.startswith(b"\xff\xd8\xff"):
-        found = "image/jpeg"
-    elif body.startswith((b"GIF87a", b"GIF89a")):
-        found = "image/gif"
-    elif body[:4] == b"RIFF" and body[8:12] == b"WEBP":
-        found = "image/webp"
-    elif body.startswith(b"%PDF-"):
-        found = _PDF
-    else:
+    found = _PDF if file.body.startswith(b"%PDF-") else picture_type(file.body)
+    if not found:
         return None
     said = header_value(file.headers, b"content-type").partition(b";")[0].strip().lower()
     expected = said == b"application/pdf" if found == _PDF else said.startswith(b"image/")

@@ -86,6 +86,7 @@ def test_a_request(upstream: str, more: dict[str, Any], config: dict[str, Any], 
         {"size": "2048x2048"},
         {"complexity": {"nested": True}},
         {"of_tomorrow": 1},
+        {"images": [{"image_url": "data:image/png;base64,aGk="}]},
     ],
 )
 def test_what_would_change_the_image_is_refused(more: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from tidegate.dialects.bedrock.dialect import Bedrock, invoked_path, named_model
 from tidegate.dialects.bedrock.models import family_of
 from tidegate.dialects.bedrock_invoke.claude import STREAM_HEAD, BedrockClaude
 from tidegate.dialects.bedrock_invoke.embeddings import BedrockCohere, BedrockEmbedding, BedrockNova, BedrockTitan
+from tidegate.dialects.bedrock_invoke.painting import BedrockCanvas, BedrockStability
 from tidegate.dialects.dialect import ChatCodec, UnreadableRequest
 from tidegate.dialects.fields import NULL, bad_field, present, read_fields
 
@@ -33,6 +34,11 @@ _NAMES: Final = (
     ("cohere.embed", _COHERE.name),
     ("nova-2-multimodal-embed", _NOVA.name),
     ("nova-multimodal-embed", _NOVA.name),
+    ("nova-canvas", BedrockCanvas.name),
+    ("titan-image", BedrockCanvas.name),
+    ("stability.stable-image-core", BedrockStability.name),
+    ("stability.stable-image-ultra", BedrockStability.name),
+    ("stability.sd3", BedrockStability.name),
 )
 
 

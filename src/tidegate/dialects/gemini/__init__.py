@@ -1,5 +1,6 @@
-"""Google's Gemini API with an API key: generateContent, its streams, embeddings."""
+"""Google's Gemini API with an API key: generateContent, its streams, embeddings, images."""
 
 from tidegate.dialects.gemini.dialect import Gemini
+from tidegate.dialects.gemini.imagen import Imagen
 
-__all__ = ["Gemini"]
+__all__ = ["Gemini", "Imagen"]

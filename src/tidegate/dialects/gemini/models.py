@@ -32,6 +32,11 @@ def signs_calls(model: str) -> bool:
     return not _bare(model).startswith((*_NO_THOUGHTS, *_BY_BUDGET))
 
 
+def is_imagen(model: str) -> bool:
+    """Paints, and is called by `:predict`; Gemini's own models paint by `generateContent`."""
+    return _bare(model).startswith("imagen-")
+
+
 def thinking_config(thinking: Thinking, model: str) -> tuple[dict[str, Any], bool]:
     """(`thinkingConfig`, whether it says all that was asked for)."""
     name = _bare(model)

@@ -4,7 +4,6 @@ Source: `google.genai.types.ImageConfig` and `GenerateContentResponse` of the of
 https://ai.google.dev/gemini-api/docs/image-generation.
 """
 
-from math import gcd
 from typing import Any, Final
 
 import msgspec
@@ -12,18 +11,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.core.usage import Units, Usage
-from tidegate.dialects.canon import Fault
-from tidegate.dialects.dialect import RefusedAnswer, UnreadableAnswer, UpstreamModel
-from tidegate.dialects.fields import present, unsupported_field
+from tidegate.dialects.dialect import UnreadableAnswer, UpstreamModel
+from tidegate.dialects.fields import present
 from tidegate.dialects.gemini.chat_answer import Response, blocked, finish_of, read_response
 from tidegate.dialects.gemini.usage import usage_of
-from tidegate.dialects.painting import PaintingRequest, Picture, Pictures
+from tidegate.dialects.painting import (
+    PaintingRequest,
+    Picture,
+    Pictures,
+    Skills,
+    aspect_ratio,
+    check_skills,
+    filtered,
+)
 
-_RATIOS: Final = frozenset(((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (7, 3)))
-_WRITTEN: Final = {(7, 3): "21:9"}
-_SQUARE: Final = (1024, 1024)
-_MOST_PIXELS: Final = 1536 * 1024
-"""Above it lie the sizes that cost more (2K and 4K), which not every model has."""
+_RATIOS: Final = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_SKILLS: Final = Skills(edits=True)
 
 
 class _Inline(Struct, rename="camel"):
@@ -39,12 +42,13 @@ class GeminiPainting:
     """Is a PaintingUpstream."""
 
     def encode_painting_request(self, request: PaintingRequest, upstream: UpstreamModel) -> bytes:
+        check_skills(request, _SKILLS)
         config: dict[str, Any] = {"responseModalities": ["IMAGE"]}
-        if request.size is not None:
-            config["imageConfig"] = {"aspectRatio": _ratio(request.size)}
-            if request.size != _SQUARE:
-                request.dropped.append("size")  # its ratio is honoured, its pixels are the model's own
-        contents = [{"role": "user", "parts": [{"text": request.prompt}]}]
+        ratio = aspect_ratio(request, _RATIOS)
+        if ratio is not None:
+            config["imageConfig"] = {"aspectRatio": ratio}
+        seen = [{"inlineData": {"mimeType": one.media_type, "data": one.data}} for one in request.pictures]
+        contents = [{"role": "user", "parts": [*seen, {"text": request.prompt}]}]
         return _encode({"contents": contents, "generationConfig": config})
 
     def decode_pictures(self, body: bytes) -> Pictures:
@@ -54,19 +58,6 @@ class GeminiPainting:
             raise _unpainted(told)
         raw = present(told.usage_metadata)
         return Pictures(pictures, Usage() if raw is None else _usage(usage_of(raw), len(pictures)))
-
-
-def _ratio(size: tuple[int, int]) -> str:
-    width, height = size
-    common = gcd(width, height)
-    ratio = (width // common, height // common)
-    if ratio not in _RATIOS or width * height > _MOST_PIXELS:
-        message = (
-            f"`size`: the upstream of this model paints no {width}x{height}. It has 1:1, 2:3, 3:2, 3:4, 4:3, 4:5, 5:4, "
-            "9:16, 16:9 and 21:9, of about a million pixels."
-        )
-        raise unsupported_field("size", message)
-    return _WRITTEN.get(ratio, f"{ratio[0]}:{ratio[1]}")
 
 
 def _pictures(told: Response) -> list[Picture]:
@@ -98,7 +89,7 @@ def _unpainted(told: Response) -> UnreadableAnswer:
     message = f"The upstream's safety system would not paint this ({finish.native}).{why}"
     raw = present(told.usage_metadata)
     used = Usage() if raw is None else usage_of(raw)
-    return RefusedAnswer(Fault("image_generation_user_error", "moderation_blocked", message), used)
+    return filtered(message, used)
 
 
 def _usage(used: Usage, images: int) -> Usage:

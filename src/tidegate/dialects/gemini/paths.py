@@ -53,10 +53,14 @@ def key_in_query(query: bytes) -> bytes:
 
 
 def upstream_path(base_path: str, model: str, operation: Operation, *, stream: bool) -> str:
+    verb = "streamGenerateContent?alt=sse" if stream else _UPSTREAM_VERBS.get(operation, "generateContent")
+    return model_path(base_path, model, verb)
+
+
+def model_path(base_path: str, model: str, verb: str) -> str:
     """A base URL that names no version means the one that has every feature."""
     if _VERSION.search(base_path) is None:
         base_path += "/v1beta"
-    verb = "streamGenerateContent?alt=sse" if stream else _UPSTREAM_VERBS.get(operation, "generateContent")
     return f"{base_path}/{quote(resource(model), safe='/:@')}:{verb}"
 
 

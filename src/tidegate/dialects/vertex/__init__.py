@@ -1,6 +1,7 @@
-"""Google Vertex AI: Gemini's dialect and Anthropic's under its own paths, and embeddings of its own."""
+"""Google Vertex AI: Gemini's dialect and Anthropic's under its own paths, embeddings of its own, and Imagen."""
 
 from tidegate.dialects.vertex.claude import VertexClaude
 from tidegate.dialects.vertex.dialect import Vertex
+from tidegate.dialects.vertex.imagen import VertexImagen
 
-__all__ = ["Vertex", "VertexClaude"]
+__all__ = ["Vertex", "VertexClaude", "VertexImagen"]

@@ -20,7 +20,7 @@ from tidegate.dialects.gemini.paths import match_path
 from tidegate.dialects.vertex.embedding import ANSWERS, BATCH, FORMS, PREDICT, SINGLE, VertexEmbedding, form_for
 from tidegate.dialects.vertex.names import endpoint, published
 
-_VERSION: Final = "v1beta1"
+VERSION: Final = "v1beta1"
 _PATH: Final = re.compile(rb"/v1(?:alpha|beta|beta1)?/(.+):(predict|embedContent|batchEmbedContents)")
 _EMBEDDING_VERBS: Final = {PREDICT: "predict", SINGLE: "embedContent", BATCH: "batchEmbedContents"}
 _AFFINITY_BYTES: Final = 1_024
@@ -73,10 +73,10 @@ class Vertex(Gemini):
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
         if operation == "embedding":
-            return endpoint(base_path, _VERSION, model, _EMBEDDING_VERBS[form_for(model)])
+            return endpoint(base_path, VERSION, model, _EMBEDDING_VERBS[form_for(model)])
         if operation == "token_count":
-            return endpoint(base_path, _VERSION, model, "countTokens")
-        return endpoint(base_path, _VERSION, model, "streamGenerateContent?alt=sse" if stream else "generateContent")
+            return endpoint(base_path, VERSION, model, "countTokens")
+        return endpoint(base_path, VERSION, model, "streamGenerateContent?alt=sse" if stream else "generateContent")
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         """The model is in the path alone."""
