@@ -304,3 +304,39 @@ def test_a_key_is_needed(simulator: SimulatorThread) -> None:
     connection.request("POST", f"/v1beta/models/{MODEL}:generateContent?key=k", body)
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def spoken(voice: str) -> types.GenerateContentConfig:
+    prebuilt = types.PrebuiltVoiceConfig(voice_name=voice)
+    return types.GenerateContentConfig(
+        response_modalities=["AUDIO"],
+        speech_config=types.SpeechConfig(voice_config=types.VoiceConfig(prebuilt_voice_config=prebuilt)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "media"), [("gemini-2.5-flash-preview-tts", "audio/L16"), ("gemini-3.8-flash-tts", "audio/wav")]
+)
+def test_speech(client: genai.Client, vertex: genai.Client, model: str, media: str) -> None:
+    for caller in (client, vertex):
+        answer = caller.models.generate_content(model=model, contents="Say: ebb.", config=spoken("Kore"))
+        assert answer.parts is not None
+        inline = answer.parts[0].inline_data
+        assert inline is not None
+        assert (inline.mime_type or "").startswith(media)
+        assert len(inline.data or b"") >= 9 * 20 * 48
+    chunks = list(client.models.generate_content_stream(model=model, contents="Say: ebb.", config=spoken("Kore")))
+    sounds = [chunk.parts[0].inline_data for chunk in chunks if chunk.parts]
+    assert sum(len(one.data or b"") for one in sounds if one is not None) == 9 * 20 * 48
+    with pytest.raises(errors.ClientError, match="alloy"):
+        client.models.generate_content(model=model, contents="Say: ebb.", config=spoken("alloy"))
+
+
+def test_what_is_heard(client: genai.Client) -> None:
+    recording = types.Part.from_bytes(data=b"ID3" + bytes(8_000), mime_type="audio/mp3")
+    answer = client.models.generate_content(model=MODEL, contents=["Write it down.", recording])
+    assert answer.text
+    assert answer.usage_metadata is not None
+    details = {one.modality: one.token_count for one in answer.usage_metadata.prompt_tokens_details or []}
+    assert details[types.MediaModality.AUDIO] == 64
+    assert sum(count or 0 for count in details.values()) == answer.usage_metadata.prompt_token_count

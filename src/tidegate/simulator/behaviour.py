@@ -196,6 +196,8 @@ def default_models() -> dict[str, Behaviour]:
         "gpt-image-2": Behaviour(task="image"),
         "gpt-4o-mini-tts": Behaviour(task="speech"),
         "tts-1": Behaviour(task="speech", legacy=True),
+        "gemini-2.5-flash-preview-tts": Behaviour(task="speech", context_window=8_192, max_output_tokens=16_384),
+        "gemini-3.8-flash-tts": Behaviour(task="speech", context_window=32_768, max_output_tokens=16_384),
         "gpt-4o-transcribe": Behaviour(task="transcription"),
         "whisper-1": Behaviour(task="transcription", legacy=True),
         "gpt-realtime": Behaviour(task="realtime", context_window=32_000, max_output_tokens=4_096),

@@ -42,7 +42,7 @@ def content_reply(request: ContentRequest, behaviour: Behaviour, sse: bool, sett
     usage = _usage(request, setting, said, thoughts)
     if request.stream:
         documents = _chunks(request, choices, usage, setting)
-        mould = _framed(documents, sse, setting)
+        mould = framed(documents, sse, setting)
     else:
         fields: dict[str, Any] = {}
         if behaviour.refusal == "prompt":
@@ -52,7 +52,7 @@ def content_reply(request: ContentRequest, behaviour: Behaviour, sse: bool, sett
                 _candidate(request, index, choice, [part for step in steps for part in step], True)
                 for index, (choice, steps) in enumerate(choices)
             ]
-        document = _document(fields, usage, setting)
+        document = encode_document(fields, usage, setting)
         mould = Mould(model=setting.model, pieces=[document + b"\n"], flaws=SSE, content_type=JSON_TYPE)
     mould.prompt_tokens = request.prompt_tokens
     mould.cached_tokens = setting.cached_tokens
@@ -60,7 +60,8 @@ def content_reply(request: ContentRequest, behaviour: Behaviour, sse: bool, sett
     return mould
 
 
-def _framed(documents: list[bytes], sse: bool, setting: Setting) -> Mould:
+def framed(documents: list[bytes], sse: bool, setting: Setting) -> Mould:
+    """A stream of them."""
     if sse:
         pieces = [b"data: " + document + b"\r\n\r\n" for document in documents]
         return Mould(
@@ -131,8 +132,14 @@ def _usage(request: ContentRequest, setting: Setting, said: int, thoughts: int) 
     if thoughts:
         fields["thoughtsTokenCount"] = thoughts
     fields["totalTokenCount"] = request.prompt_tokens + said + thoughts
-    fields["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": request.prompt_tokens}]
+    fields["promptTokensDetails"] = prompt_details(request.prompt_tokens, request.audio_tokens)
     return fields
+
+
+def prompt_details(tokens: int, audio: int) -> list[dict[str, Any]]:
+    """`audio`: of the `tokens`."""
+    told = [{"modality": "TEXT", "tokenCount": tokens - audio}]
+    return [*told, {"modality": "AUDIO", "tokenCount": audio}] if audio else told
 
 
 def _chunks(
@@ -147,7 +154,7 @@ def _chunks(
     }
     so_far["totalTokenCount"] = request.prompt_tokens
     if all(choice.finish == "refusal" and not choice.tokens for choice, _ in choices):
-        return [_document({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, so_far, setting)]
+        return [encode_document({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, so_far, setting)]
     candidates: list[dict[str, Any]] = []
     longest = max(1, *(len(steps) for _, steps in choices))
     for turn in range(longest):
@@ -157,11 +164,12 @@ def _chunks(
                 parts = steps[turn] if turn < len(steps) else []
                 candidates.append(_candidate(request, index, choice, parts, last))
     return [
-        _document({"candidates": [candidate]}, usage if at == len(candidates) - 1 else so_far, setting)
+        encode_document({"candidates": [candidate]}, usage if at == len(candidates) - 1 else so_far, setting)
         for at, candidate in enumerate(candidates)
     ]
 
 
-def _document(fields: dict[str, Any], usage: dict[str, Any], setting: Setting) -> bytes:
+def encode_document(fields: dict[str, Any], usage: dict[str, Any], setting: Setting) -> bytes:
+    """A whole answer, or one event of a stream."""
     told = {"usageMetadata": usage} if setting.usage else {}
     return _encode({**fields, **told, "modelVersion": setting.model, "responseId": ID})

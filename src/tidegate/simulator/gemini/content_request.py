@@ -9,11 +9,11 @@ from tidegate.simulator.gemini.fields import Fields, invalid
 from tidegate.simulator.gemini.schemas import read_calling, read_schema, read_tools
 from tidegate.simulator.invention import estimate_tokens
 
-_KNOWN: Final = frozenset(
+KNOWN: Final = frozenset(
     """contents systemInstruction tools toolConfig safetySettings cachedContent serviceTier store labels modelArmorConfig
     generationConfig model""".split()
 )
-_GENERATION: Final = frozenset(
+GENERATION: Final = frozenset(
     """temperature topP topK candidateCount maxOutputTokens stopSequences responseLogprobs logprobs presencePenalty
     frequencyPenalty seed responseMimeType responseSchema responseJsonSchema responseModalities thinkingConfig
     mediaResolution speechConfig imageConfig audioTimestamp routingConfig modelSelectionConfig enableAffectiveDialog
@@ -30,6 +30,8 @@ class ContentRequest(Conversation, kw_only=True):
     """What an answer depends on."""
 
     candidates: int
+    audio_tokens: int
+    """Of the prompt's."""
     top_logprobs: int | None
     """None: no log probabilities."""
     newer: bool
@@ -39,7 +41,7 @@ class ContentRequest(Conversation, kw_only=True):
 def read_generate(fields: Fields, name: str, stream: bool, behaviour: Behaviour) -> ContentRequest:
     """Raises Rejection."""
     if behaviour.strict:
-        fields.only(_KNOWN)
+        fields.only(KNOWN)
     newer = name.startswith("gemini-3")
     contents = read_contents(fields, signatures_needed=newer)
     system = fields.inner("systemInstruction")
@@ -52,16 +54,16 @@ def read_generate(fields: Fields, name: str, stream: bool, behaviour: Behaviour)
         setting.needed_text("threshold")
     config = fields.inner("generationConfig") or Fields({}, "generationConfig")
     if behaviour.strict:
-        config.only(_GENERATION)
+        config.only(GENERATION)
     _check_plain_fields(config)
     schema = _read_format(config)
     if schema is not None and tools and not newer:
         text = "Function calling with a response mime type: 'application/json' is unsupported"
         raise invalid(text, "generationConfig.responseMimeType")
-    prompt = _join(said)
     return ContentRequest(
-        prompt=prompt,
-        prompt_tokens=_count(said, prompt),
+        prompt=_join(said),
+        prompt_tokens=_count(said),
+        audio_tokens=_count_audio(said),
         last_text=" ".join(part.text for part in contents[-1].parts if part.kind == "text"),
         answers_tool=contents[-1].count("functionResponse") > 0,
         stream=stream,
@@ -78,24 +80,32 @@ def read_generate(fields: Fields, name: str, stream: bool, behaviour: Behaviour)
     )
 
 
-def read_count(fields: Fields) -> int:
-    """Tokens of a countTokens request. Raises Rejection."""
+def read_count(fields: Fields) -> tuple[int, int]:
+    """(tokens of a countTokens request, those of sound among them). Raises Rejection."""
     fields.only(frozenset({"contents", "generateContentRequest", "systemInstruction", "tools", "generationConfig"}))
     inner = fields.inner("generateContentRequest") or fields
     contents = read_contents(inner, signatures_needed=False)
     system = inner.inner("systemInstruction")
     said = [*([] if system is None else [read_content(system)]), *contents]
-    return _count(said, _join(said))
+    return _count(said), _count_audio(said)
 
 
-def _join(said: list[Content]) -> bytes:
-    pieces = [f"{content.role}\n" + "\n".join(part.text for part in content.parts) for content in said]
+def _join(said: list[Content], *, sounds: bool = True) -> bytes:
+    pieces = [
+        f"{content.role}\n" + "\n".join(part.text for part in content.parts if sounds or not part.audio_tokens)
+        for content in said
+    ]
     return "\n".join(pieces).encode("utf-8", "surrogatepass")
 
 
-def _count(said: list[Content], prompt: bytes) -> int:
+def _count(said: list[Content]) -> int:
+    """Sound counts by its length, all else by its text."""
     extra = sum(part.tokens for content in said for part in content.parts)
-    return estimate_tokens(prompt) + extra + _CONTENT_TOKENS * len(said)
+    return estimate_tokens(_join(said, sounds=False)) + extra + _CONTENT_TOKENS * len(said) + _count_audio(said)
+
+
+def _count_audio(said: list[Content]) -> int:
+    return sum(part.audio_tokens for content in said for part in content.parts)
 
 
 def _check_plain_fields(config: Fields) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from tidegate.simulator.gemini.fields import Fields, invalid
+from tidegate.simulator.media import seconds_of
 from tidegate.simulator.signatures import is_ours
 
 DIALECT: Final = "gemini"
@@ -20,6 +21,9 @@ _PART: Final = frozenset(
 _UNSIGNED: Final = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """Documented stand-ins for signatures that a client does not have."""
 _MEDIA_TOKENS: Final = 258
+_SOUNDS: Final = frozenset("wav mp3 mpeg mpga aiff aac x-aac ogg flac m4a mp4 pcm webm opus".split())
+"""Of the Gemini API and Vertex AI together."""
+_TOKENS_EACH_SECOND: Final = 32
 
 
 class Part(Struct):
@@ -29,6 +33,8 @@ class Part(Struct):
     signed: bool = False
     tokens: int = 0
     """Beside the text's."""
+    audio_tokens: int = 0
+    """Of sound, whose `text` is not counted."""
 
 
 class Content(Struct):
@@ -90,7 +96,7 @@ def _read_part(part: Fields) -> Part:
     inner = part.needed_inner(kind)
     match kind:
         case "inlineData":
-            return Part(kind, _read_blob(inner), signed, _MEDIA_TOKENS)
+            return _read_blob(inner, signed)
         case "fileData":
             return Part(kind, inner.needed_text("fileUri"), signed, _MEDIA_TOKENS)
         case "functionCall":
@@ -102,16 +108,21 @@ def _read_part(part: Fields) -> Part:
     return Part(kind, json.dumps(inner.values), signed)
 
 
-def _read_blob(blob: Fields) -> str:
+def _read_blob(blob: Fields, signed: bool) -> Part:
     blob.only(frozenset({"mimeType", "data", "displayName"}))
     data = blob.text("data", "") or ""
-    if not blob.text("mimeType"):
+    media = blob.text("mimeType")
+    if not media:
         raise invalid("Unable to submit request because it must have a mimeType parameter.", blob.path("mimeType"))
     try:
-        base64.b64decode(standard_base64(data), validate=True)
+        content = base64.b64decode(standard_base64(data), validate=True)
     except (binascii.Error, ValueError) as error:
         raise invalid(f"Invalid value at '{blob.at}.data' (TYPE_BYTES), Base64 decoding failed", blob.at) from error
-    return data
+    if not media.startswith("audio/"):
+        return Part("inlineData", data, signed, _MEDIA_TOKENS)
+    if media.removeprefix("audio/") not in _SOUNDS:
+        raise invalid(f"Unsupported MIME type: {media}", blob.path("mimeType"))
+    return Part("inlineData", data, signed, 0, max(1, round(seconds_of(content) * _TOKENS_EACH_SECOND)))
 
 
 def _read_named(call: Fields, values: str, word: str) -> str:

@@ -13,11 +13,12 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from tidegate.simulator.behaviour import Behaviour
-from tidegate.simulator.gemini.content import JSON_TYPE, SSE, content_reply
+from tidegate.simulator.gemini.content import JSON_TYPE, SSE, content_reply, prompt_details
 from tidegate.simulator.gemini.content_request import read_count, read_generate
 from tidegate.simulator.gemini.embeddings import embed_reply, read_embed
 from tidegate.simulator.gemini.fields import Fields
 from tidegate.simulator.gemini.rejection import encode_error
+from tidegate.simulator.gemini.speech import read_speech, speech_reply
 from tidegate.simulator.model_state import ModelState
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
@@ -130,7 +131,7 @@ def read_steering(fields: Fields) -> str:
 def take_order(fields: Fields, route: VerbRoute, name: str, behaviour: Behaviour) -> Order:
     """Reads the body. Raises Rejection."""
     embeds = route.operation in ("embedContent", "batchEmbedContents")
-    if behaviour.task != ("embedding" if embeds else "chat"):
+    if behaviour.task not in (("embedding",) if embeds else ("chat", "speech")):
         raise unknown_model(name, route)
     if embeds:
         asked = read_embed(fields, name, route.operation == "batchEmbedContents", behaviour)
@@ -138,6 +139,10 @@ def take_order(fields: Fields, route: VerbRoute, name: str, behaviour: Behaviour
     if route.operation == "countTokens":
         return Order(b"", 0, 0, False, partial(_count_reply, read_count(fields)))
     stream = route.operation == "streamGenerateContent"
+    if behaviour.task == "speech":
+        speech = read_speech(fields, name, stream, behaviour)
+        build = partial(speech_reply, speech, behaviour, route.sse)
+        return Order(b"", speech.prompt_tokens, speech.prompt_tokens, stream, build)
     content = read_generate(fields, name, stream, behaviour)
     if content.prompt_tokens > behaviour.context_window:
         text = (
@@ -150,8 +155,8 @@ def take_order(fields: Fields, route: VerbRoute, name: str, behaviour: Behaviour
     return Order(content.prompt, content.prompt_tokens, spent, stream, build)
 
 
-def _count_reply(tokens: int, setting: Setting) -> Mould:
-    fields = {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
+def _count_reply(counted: tuple[int, int], setting: Setting) -> Mould:
+    fields = {"totalTokens": counted[0], "promptTokensDetails": prompt_details(*counted)}
     return Mould(model=setting.model, pieces=[msgspec.json.encode(fields)], flaws=SSE, content_type=JSON_TYPE)
 
 
@@ -182,7 +187,11 @@ def model_body(name: str, behaviour: Behaviour, route: VerbRoute) -> bytes:
 
 
 def _model_object(name: str, behaviour: Behaviour) -> dict[str, Any]:
-    verbs = {"chat": ["generateContent", "countTokens"], "embedding": ["embedContent"]}
+    verbs = {
+        "chat": ["generateContent", "countTokens"],
+        "speech": ["generateContent", "countTokens"],
+        "embedding": ["embedContent"],
+    }
     return {
         "name": f"models/{name}",
         "version": "001",
