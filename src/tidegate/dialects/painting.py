@@ -205,7 +205,9 @@ def painted(pictures: list[Picture]) -> Pictures:
 
 
 def filtered(message: str, usage: Usage | None = None) -> RefusedAnswer:
-    """The upstream's safety system kept everything back. Without `usage`: it painted nothing that it charges for."""
+    """The upstream's safety system kept everything back. Without `usage`: charged by the images that came, of which
+    there are none ("You will not be charged for blocked images", says Imagen).
+    """
     used = Usage(source="reported", units=Units()) if usage is None else usage
     return RefusedAnswer(moderated(message), used)
 

@@ -171,6 +171,8 @@ def _bedrock_models() -> dict[str, Behaviour]:
         "amazon.titan-embed-text-v2:0": Behaviour(task="embedding", context_window=8_192, dimensions=1024),
         "amazon.nova-2-multimodal-embeddings-v1:0": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
         "cohere.embed-v4:0": Behaviour(task="embedding", context_window=128_000, dimensions=1536),
+        "amazon.nova-canvas-v1:0": Behaviour(task="image"),
+        "stability.stable-image-core-v1:1": Behaviour(task="image"),
     }
 
 
@@ -194,6 +196,8 @@ def default_models() -> dict[str, Behaviour]:
         "rerank-2.5": Behaviour(task="rerank", owned_by="voyageai", context_window=32_000),
         **_bedrock_models(),
         "gpt-image-2": Behaviour(task="image"),
+        "gemini-2.5-flash-image": Behaviour(task="image", context_window=32_768),
+        "imagen-4.0-generate-001": Behaviour(task="image"),
         "gpt-4o-mini-tts": Behaviour(task="speech"),
         "tts-1": Behaviour(task="speech", legacy=True),
         "gemini-2.5-flash-preview-tts": Behaviour(task="speech", context_window=8_192, max_output_tokens=16_384),

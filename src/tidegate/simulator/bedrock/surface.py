@@ -14,6 +14,7 @@ from tidegate.simulator.bedrock.converse import converse_reply
 from tidegate.simulator.bedrock.converse_request import read_converse
 from tidegate.simulator.bedrock.embeddings import take_embedding
 from tidegate.simulator.bedrock.fields import Fields, invalid
+from tidegate.simulator.bedrock.images import take_images
 from tidegate.simulator.bedrock.invoke import (
     Framed,
     count_headers,
@@ -92,6 +93,8 @@ def take_order(fields: Fields, route: Route, name: str, behaviour: Behaviour) ->
         return Order(b"", 0, 0, False, partial(count_reply, _counted(fields, behaviour)))
     if behaviour.task == "embedding" and route.operation == "invoke":
         return take_embedding(fields, name, behaviour)
+    if behaviour.task == "image" and route.operation == "invoke":
+        return take_images(fields, name, behaviour)
     if behaviour.task != "chat":
         raise invalid("The requested operation is not recognized by the service for this model.")
     if route.operation.startswith("converse"):

@@ -17,6 +17,7 @@ from tidegate.simulator.gemini.content import JSON_TYPE, SSE, content_reply, pro
 from tidegate.simulator.gemini.content_request import read_count, read_generate
 from tidegate.simulator.gemini.embeddings import embed_reply, read_embed
 from tidegate.simulator.gemini.fields import Fields
+from tidegate.simulator.gemini.images import image_verbs, take_images
 from tidegate.simulator.gemini.rejection import encode_error
 from tidegate.simulator.gemini.speech import read_speech, speech_reply
 from tidegate.simulator.model_state import ModelState
@@ -28,7 +29,7 @@ from tidegate.simulator.template import Mould
 from tidegate.wire.message import Request, encode_headers
 
 _VERBS: Final = frozenset(
-    {b"generateContent", b"streamGenerateContent", b"countTokens", b"embedContent", b"batchEmbedContents"}
+    {b"generateContent", b"streamGenerateContent", b"countTokens", b"embedContent", b"batchEmbedContents", b"predict"}
 )
 _MODEL: Final = re.compile(
     rb"/(v1|v1alpha|v1beta|v1beta1)/(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/google/)?models"
@@ -130,6 +131,10 @@ def read_steering(fields: Fields) -> str:
 
 def take_order(fields: Fields, route: VerbRoute, name: str, behaviour: Behaviour) -> Order:
     """Reads the body. Raises Rejection."""
+    if behaviour.task == "image" and route.operation in image_verbs(name):
+        return take_images(fields, route.operation, route.sse, name, behaviour)
+    if route.operation == "predict":
+        raise unknown_model(name, route)
     embeds = route.operation in ("embedContent", "batchEmbedContents")
     if behaviour.task not in (("embedding",) if embeds else ("chat", "speech")):
         raise unknown_model(name, route)
@@ -191,6 +196,7 @@ def _model_object(name: str, behaviour: Behaviour) -> dict[str, Any]:
         "chat": ["generateContent", "countTokens"],
         "speech": ["generateContent", "countTokens"],
         "embedding": ["embedContent"],
+        "image": list(image_verbs(name)[:1]),
     }
     return {
         "name": f"models/{name}",

@@ -123,6 +123,8 @@ def take_order(fields: Any, route: VertexRoute, name: str, behaviour: Behaviour)
     """Reads the body. Raises Rejection."""
     if route.claude:
         return _message(fields, route, name, behaviour)
+    if behaviour.task == "image":
+        return gemini.take_order(fields, route.own, name, behaviour)
     embeds = route.operation.encode() in _EMBEDDING_VERBS
     if embeds != (behaviour.task == "embedding"):
         raise unknown_model(name, route)
