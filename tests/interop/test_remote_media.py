@@ -45,6 +45,10 @@ spec:
   task: chat
   targets: [{provider: ollama, model: llava, priority: 1}, {provider: openai, model: gpt-4.1, priority: 2}]
 ---
+kind: Model
+metadata: {name: to-painter}
+spec: {task: image, targets: [{provider: gemini, model: gemini-2.5-flash-image}]}
+---
 kind: Team
 metadata: {name: media}
 ---
@@ -74,6 +78,15 @@ _ANSWERS: dict[str, Any] = {
                              "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}},
 }  # fmt: skip
 INLINE = b64encode(PNG).decode()
+_ANSWERS["/v1beta/models/gemini-2.5-flash-image:generateContent"] = {
+    "candidates": [
+        {
+            "content": {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": INLINE}}]},
+            "finishReason": "STOP",
+        }
+    ],
+    "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 1290, "totalTokenCount": 1299},
+}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +142,24 @@ def test_upstreams_that_take_bytes(client: openai.OpenAI, upstream: CannedUpstre
         {"image": {"format": "gif", "source": {"bytes": "R0lGODlh"}}},
     ]
     assert media.asked.count("/bytes.png?signature=secret") == 1  # the second call found it kept
+
+
+def test_images_to_edit(client: openai.OpenAI, upstream: CannedUpstream, media: MediaServer) -> None:
+    media.files["/edit.png"] = Served("image/png", PNG)
+    media.files["/edit.pdf"] = Served("application/pdf", PDF)
+    asked: dict[str, Any] = {
+        "model": "to-painter",
+        "prompt": "Bluer.",
+        "images": [{"image_url": media.url("/edit.png")}],
+    }
+    answer = client.post("/images/edits", body=asked, cast_to=openai.types.ImagesResponse)
+    assert [one.b64_json for one in answer.data or ()] == [INLINE]
+    parts = upstream.asked[-1][2]["contents"][0]["parts"]
+    assert parts == [{"inlineData": {"mimeType": "image/png", "data": INLINE}}, {"text": "Bluer."}]
+    with pytest.raises(openai.BadRequestError, match="not a picture") as refused:
+        asked["images"] = [{"image_url": media.url("/edit.pdf")}]
+        client.post("/images/edits", body=asked, cast_to=openai.types.ImagesResponse)
+    assert refused.value.param == "images"
 
 
 def test_upstreams_that_take_urls(client: openai.OpenAI, upstream: CannedUpstream, media: MediaServer) -> None:
