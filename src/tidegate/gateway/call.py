@@ -25,6 +25,7 @@ from tidegate.gateway.attempts.attempt import Attempt, UpstreamFault
 from tidegate.gateway.attempts.kinds import AttemptKind, attempt_kind
 from tidegate.gateway.attempts.reshaping import reshaping_kind
 from tidegate.gateway.faults import (
+    FAILED,
     client_problem,
     fault_name,
     passes_through,
@@ -114,6 +115,17 @@ class Call:
             candidate = None if attempt is None else attempt.candidate
             self._end(End(500, "failed", code="internal_error", reason="the gateway failed", candidate=candidate))
 
+    def broken(self) -> None:
+        """A bug has ended an attempt halfway: what is still open of the call is closed, its client does not wait on."""
+        self.abandon()
+        exchange = self._exchange
+        if exchange.started:
+            exchange.abort()
+        else:
+            exchange.respond(
+                FAILED.status, self._head(None, _JSON).encode(), self._record.dialect.encode_problem(FAILED)
+            )
+
     # The client, through the exchange.
 
     def on_disconnect(self) -> None:
@@ -178,6 +190,9 @@ class Call:
         return content_type(attempt.headers) if self._view.operation in OPAQUE else usual
 
     def settle_stream(self, attempt: Attempt, problem: Problem | None, detail: str) -> None:
+        if attempt is not self._attempt:
+            self.broken()
+            return
         usage = attempt.partial_usage()
         self._remember(attempt)
         if problem is None:
@@ -199,6 +214,9 @@ class Call:
 
     def faulted(self, attempt: Attempt, fault: UpstreamFault) -> None:
         """Nothing has gone to the client yet: hold it against who is at fault, then try elsewhere or tell the client."""
+        if attempt is not self._attempt:
+            self.broken()
+            return
         blame = self._blamed(attempt, fault)
         self._over(attempt, fault_name(fault), fault.detail)
         self._trials.hold_against(blame, attempt.candidate, fault)

@@ -112,6 +112,12 @@ def not_dropped(view: View) -> UnreadableRequest:
     return UnreadableRequest(Problem(status=400, code="unsupported_field", message=message, field=view.dropped[0]))
 
 
+FAILED: Final = Problem(
+    status=500, code="internal_error", message="The gateway failed to serve this call. Its log says why."
+)
+"""The gateway's own fault, after an upstream's answer."""
+
+
 def not_encoded(target: str) -> Problem:
     """500: the gateway's own fault, which the log tells of."""
     message = f"The gateway failed to put this request into the form of {target}. Its log says why."

@@ -1,10 +1,13 @@
 """One outbound call as its caller and its connection see it: what is heard of it, why it fails, how it is stopped."""
 
+import logging
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from tidegate.wire.link import Link
 from tidegate.wire.message import Headers
+
+log = logging.getLogger(__name__)
 
 FailureKind = Literal[
     "connect",
@@ -33,6 +36,7 @@ class Failure:
 class Sink(Protocol):
     """Hears of one call: `on_head`, any number of `on_data`, then exactly one of `on_end` and `on_failure`.
 
+    A sink that raises hears `on_failure` next, even where that was `on_end`: whoever waits for it must not wait on.
     Nothing is heard after `Call.cancel`.
     """
 
@@ -102,8 +106,24 @@ class Call:
         if self.connection is not None:
             self.connection.resume()
 
+    def end(self) -> None:
+        """The answer is whole. Nothing else would end a call whose sink fails here: no timeout watches one that is over."""
+        self.over = True
+        self.connection = None
+        try:
+            self.sink.on_end()
+        except Exception:
+            log.exception("a sink failed")
+            self._tell(Failure("protocol", "the end of the answer could not be taken in", answered=True))
+
     def fail(self, failure: Failure) -> None:
         if not self.over:
             self.over = True
             self.connection = None
+            self._tell(failure)
+
+    def _tell(self, failure: Failure) -> None:
+        try:
             self.sink.on_failure(failure)
+        except Exception:  # a bug above us: who tells of it, a sweep of all timeouts perhaps, goes on
+            log.exception("a sink failed")

@@ -201,7 +201,7 @@ class PooledConnection(asyncio.Protocol):
         if call is None or call.over:
             return
         if self._ends_with_connection():
-            self._complete(call)
+            call.end()
         elif self._used and call.replayable and not self._answered:
             self._keeper.again(call)
         else:
@@ -251,9 +251,7 @@ class PooledConnection(asyncio.Protocol):
         self._used = True
         self._finished = True
         self.usable = self.usable and self._parser.should_keep_alive()
-        call.over = True
-        call.connection = None
-        call.sink.on_end()
+        call.end()
 
     # Ends.
 
@@ -295,11 +293,6 @@ class PooledConnection(asyncio.Protocol):
             return False
         names = {name for name, _ in self._headers}
         return b"content-length" not in names and b"transfer-encoding" not in names
-
-    def _complete(self, call: Call) -> None:
-        call.over = True
-        call.connection = None
-        call.sink.on_end()
 
     def _fail(self, kind: FailureKind, message: str) -> None:
         call, answered = self._call, self._answered

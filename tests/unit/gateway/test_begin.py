@@ -1,4 +1,4 @@
-"""A bug in the midst of a call's beginning: nothing that it has taken stays taken."""
+"""A bug in the midst of a call: nothing that it has taken stays taken, and its client does not wait."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -18,37 +18,70 @@ from tidegate.wire.message import Request
 BUDGET = Bucket(key="team/t/money/month", kind="money", limit=10**9, window=Window(period="month"))
 
 
+class Begun:
+    """A call that has begun, and what became of it."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.answers: list[int] = []
+        self.state = MemoryState(SystemClock())
+        self.metrics = Metrics()
+        self.exchange: Any = SimpleNamespace(
+            listener=None, started=False, respond=lambda *one: self.answers.append(one[0])
+        )
+
+    def begin(self) -> None:
+        to = compiled(model("m", target("a"), max_output=50), buckets=(BUDGET,))
+        consumer = to.consumer_for(KEY)
+        assert consumer is not None
+        runtime: Any = SimpleNamespace(
+            ids=SimpleNamespace(next=lambda: "call"),
+            clock=SystemClock(),
+            snapshot=SimpleNamespace(version="v"),
+            compiled=to,
+            state=self.state,
+            health=SimpleNamespace(count_call=lambda: None),
+            metrics=self.metrics,
+            upstreams=None,
+            spool=SimpleNamespace(append=self.kept.append),
+            access_log=None,
+            answers=None,
+        )
+        path = b"/v1/chat/completions"
+        request = self.exchange.request = Request(b"POST", path, path, b"", "1.1", headers=[])
+        request.body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+        module.begin(runtime, self.exchange, Endpoint(OpenAI(), "chat"), consumer, b"d" * 32)
+
+    def assert_over(self) -> None:
+        assert self.state.reserved_total() == 0
+        assert self.metrics.in_flight == 0
+        assert [one.event.code for one in self.kept] == ["internal_error"]
+        assert self.exchange.listener is None
+
+
 def test_what_a_call_holds_is_given_back_when_its_start_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: object, **_: object) -> None:
         raise KeyError("bug")
 
     monkeypatch.setattr(module.Call, "_next", fail)
-    kept: list[Any] = []
-    state = MemoryState(SystemClock())
-    to = compiled(model("m", target("a"), max_output=50), buckets=(BUDGET,))
-    consumer = to.consumer_for(KEY)
-    assert consumer is not None
-    runtime: Any = SimpleNamespace(
-        ids=SimpleNamespace(next=lambda: "call"),
-        clock=SystemClock(),
-        snapshot=SimpleNamespace(version="v"),
-        compiled=to,
-        state=state,
-        health=SimpleNamespace(count_call=lambda: None),
-        metrics=Metrics(),
-        upstreams=None,
-        spool=SimpleNamespace(append=kept.append),
-        access_log=None,
-        answers=None,
-    )
-    body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
-    path = b"/v1/chat/completions"
-    request = Request(b"POST", path, path, b"", "1.1", headers=[])
-    request.body = body
-    exchange: Any = SimpleNamespace(request=request, listener=None)
+    begun = Begun()
     with pytest.raises(KeyError):
-        module.begin(runtime, exchange, Endpoint(OpenAI(), "chat"), consumer, b"d" * 32)
-    assert state.reserved_total() == 0
-    assert runtime.metrics.in_flight == 0
-    assert [one.event.code for one in kept] == ["internal_error"]
-    assert exchange.listener is None
+        begun.begin()
+    begun.assert_over()
+
+
+@pytest.mark.parametrize("told", ["faulted", "settle_stream"])
+def test_a_call_whose_attempt_ended_halfway_is_ended_whole(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    """The wire tells of the failure once more where the end of an attempt itself failed."""
+    monkeypatch.setattr(module.Call, "_next", lambda self, **_: None)
+    begun = Begun()
+    begun.begin()
+    attempt: Any = object()
+    call = begun.exchange.listener
+    assert begun.state.reserved_total() > 0
+    if told == "faulted":
+        call.faulted(attempt, None)
+    else:
+        call.settle_stream(attempt, None, "")
+    begun.assert_over()
+    assert begun.answers == [500]

@@ -426,6 +426,45 @@ def test_a_sink_that_fails_ends_its_own_call(caplog: pytest.LogCaptureFixture) -
     assert "a sink failed" in caplog.text
 
 
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\n\r\nhello"], ids=["framed", "to the connection's end"])
+def test_a_sink_that_fails_at_the_end_hears_of_it(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits for that call would wait for ever."""
+
+    class Clumsy(Heard):
+        def on_end(self) -> None:
+            raise KeyError("oops")
+
+    async def trial() -> None:
+        async with Server(answering(answer, close=True)) as server:
+            heard = Clumsy()
+            server.pool.send(HEAD, b"{}", heard, replayable=False)
+            await heard.over
+            assert heard.failure is not None
+            assert (heard.failure.kind, heard.failure.answered) == ("protocol", True)
+            assert heard.body == b"hello"
+
+    run(trial)
+    assert "a sink failed" in caplog.text
+
+
+def test_a_sink_that_fails_at_its_failure_ends_no_others_timeouts(caplog: pytest.LogCaptureFixture) -> None:
+    class Clumsy(Heard):
+        def on_failure(self, failure: Failure) -> None:
+            super().on_failure(failure)
+            raise KeyError("oops")
+
+    async def trial() -> None:
+        async with Server(answering(b""), first_byte_timeout=0.05) as server:
+            for heard in (Clumsy(), Clumsy()):
+                server.pool.send(HEAD, b"{}", heard, replayable=False)
+                await heard.over
+                assert heard.failure is not None
+                assert heard.failure.kind == "first-byte-timeout"
+
+    run(trial)
+    assert "a sink failed" in caplog.text
+
+
 def test_close_lets_calls_end() -> None:
     async def trial() -> None:
         async with Server(answering(OK)) as server:

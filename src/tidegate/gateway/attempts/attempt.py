@@ -76,7 +76,7 @@ class UpstreamFault(Struct):
 
 
 class AttemptOwner(Protocol):
-    """The Call that an attempt reports to; exactly one of `answered`, `faulted`, `stream_over` is called, once."""
+    """The Call that an attempt reports to; exactly one of `answered`, `faulted`, `settle_stream` is called, once."""
 
     def first_byte(self, attempt: "Attempt") -> None: ...
 
@@ -92,6 +92,10 @@ class AttemptOwner(Protocol):
 
     def settle_stream(self, attempt: "Attempt", problem: Problem | None, detail: str) -> None:
         """Accounting, before the end marker (or the error frame, if there is a problem) goes out."""
+        ...
+
+    def broken(self) -> None:
+        """In place of all these, or after one that failed: a bug of ours has ended the attempt halfway."""
         ...
 
 
@@ -321,6 +325,8 @@ class StreamAttempt(Attempt):
             super().on_failure(failure)
         elif not self.over:
             self._break(failure.message)
+        else:
+            self.owner.broken()  # unless it has all been said: the wire fails once more where the end of a call did
 
     def _relay(self, event: bytes, out: list[bytes]) -> None:
         told = self.reader.read(event)

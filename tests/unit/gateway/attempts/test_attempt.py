@@ -12,6 +12,7 @@ from tidegate.dialects.dialect import Answer, Dialect, Relay, UnreadableAnswer
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import OpenAI
 from tidegate.gateway.attempts.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
+from tidegate.wire.client import Failure
 from tidegate.wire.server import Exchange
 
 SILENT = b'{"model":"m","message":null,"done":true,"done_reason":"stop"}'
@@ -36,6 +37,9 @@ class Owner:
         raise AssertionError("there was nothing to commit")
 
     def settle_stream(self, attempt: StreamAttempt, problem: Problem | None, detail: str) -> None: ...
+
+    def broken(self) -> None:
+        self.heard.append("broken")
 
 
 class Faulty(OpenAI):
@@ -95,3 +99,13 @@ def test_an_answer_is_told_with_its_body() -> None:
     owner, openai = Owner(), OpenAI()
     whole(owner, openai, openai, openai.read("chat", CHAT), b'{"choices":[]}')
     assert owner.heard == ["answered"]
+
+
+def test_a_stream_whose_end_failed_is_not_left_open() -> None:
+    """Its accounting raised, and the wire says so: nobody else would close the client's answer."""
+    owner, openai = Owner(), OpenAI()
+    view = openai.read("chat", CHAT)
+    attempt = StreamAttempt(owner, no_candidate(), openai, openai, view)
+    attempt.exchange, attempt.over = cast("Exchange", object()), True
+    attempt.on_failure(Failure("protocol", "a bug", answered=True))
+    assert owner.heard == ["broken"]
