@@ -12,6 +12,11 @@ from typing import Final
 from tidegate.dialects.canon import Item, OutputItem, Request, ToolCall, ToolResult
 
 _DIGEST: Final = 8
+OPENAI_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_-]")
+"""In the names of tools at OpenAI's APIs, and at those that follow it."""
+OPENAI_LONGEST: Final = 64
+ANYTHING: Final = re.compile(r"(?!)")
+"""Forbids nothing: some models behind OpenAI's form mean something by their ids (`functions.weather:0`)."""
 
 
 def rename_tools(request: Request, *, forbidden: re.Pattern[str], longest: int) -> Callable[[str], str]:

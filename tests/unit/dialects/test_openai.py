@@ -120,6 +120,26 @@ class TestEncodeRequest:
         assert json.loads(free)["max_completion_tokens"] == 50
         assert b"50" not in DIALECT.encode_request(bound, UpstreamModel("b"), output_cap=50)
 
+    @pytest.mark.parametrize(
+        ("model", "quirk", "asked", "sent"),
+        [
+            ("deepseek-chat", "max-tokens", {}, {"max_tokens": 50}),
+            ("deepseek-chat", "max-tokens", {"max_completion_tokens": 9}, {"max_tokens": 9}),
+            ("deepseek-chat", "max-tokens", {"max_tokens": 9}, {"max_tokens": 9}),
+            ("o3", "", {"max_tokens": 9}, {"max_completion_tokens": 9}),
+            ("gpt-4.1", "", {"max_tokens": 9}, {"max_tokens": 9}),
+            ("x", "max-tokens", {"max_tokens": 8, "max_completion_tokens": 9},
+             {"max_tokens": 8, "max_completion_tokens": 9}),
+        ],
+    )  # fmt: skip
+    def test_a_bound_has_the_name_that_the_upstream_obeys(
+        self, model: str, quirk: str, asked: dict[str, int], sent: dict[str, int]
+    ) -> None:
+        """One that it passes over would be no bound, under a hard budget neither."""
+        upstream = UpstreamModel(model, frozenset((quirk,)))
+        told = json.loads(DIALECT.encode_request(DIALECT.read("chat", body(**asked)), upstream, output_cap=50))
+        assert {name: value for name, value in told.items() if name.startswith("max_")} == sent
+
 
 class TestUsage:
     def test_buckets_are_disjoint(self) -> None:

@@ -90,7 +90,7 @@ class Anthropic:
 
     def fields_for(self, view: View, model: str, output_cap: int | None) -> dict[str, Raw]:
         """What goes upstream, each value's bytes untouched."""
-        fields = view.fields
+        fields = dict(view.fields)
         fields["model"] = Raw(_encode(model))
         fields["messages"] = without_sealed(fields["messages"])
         if output_cap is not None and view.max_output_tokens is None:

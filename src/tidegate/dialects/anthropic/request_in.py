@@ -107,7 +107,11 @@ _HARMLESS: Final[Mapping[str, frozenset[bytes]]] = {"mcp_servers": frozenset((b"
 _TIERS: Final = {"auto": "auto", "standard_only": "default"}
 _ANYWHERE: Final = frozenset(("global", "not_available"))
 _NAMES: Final = {"max_output_tokens": "max_tokens", "output_format": "output_config", "stop": "stop_sequences"}
-_NAMES_MORE: Final = {"user": "metadata", "parallel_tool_calls": "tool_choice"}
+_NAMES_MORE: Final = {
+    "user": "metadata",
+    "parallel_tool_calls": "tool_choice",
+    "prompt_cache_breakpoint": "cache_control",
+}
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(_Body).decode

@@ -23,6 +23,7 @@ from tidegate.dialects.anthropic.schemas import for_claude
 from tidegate.dialects.canon import Effort, Request, Thinking, Tool
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import bad_field, unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.model_rules import effort_of
 from tidegate.dialects.pseudonym import pseudonym
 from tidegate.dialects.tool_names import rename_tools
@@ -51,6 +52,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
     version = version_of(upstream.name)
     _refuse_what_has_no_equal(request)
+    drop_hints(request, "name", "detail")
     tool_name = rename_tools(request, forbidden=FORBIDDEN, longest=LONGEST)
     told = Conversation(request, tool_name, system_turns=takes_system_turns(version))
     messages = told.messages()

@@ -134,6 +134,7 @@ _NAMES: Final = {
     "service_tier": "serviceTier",
     "metadata": "requestMetadata",
     "prompt_cache_breakpoint": "cachePoint",
+    "is_error": "toolResult.status",
 }
 
 _encode = msgspec.json.encode

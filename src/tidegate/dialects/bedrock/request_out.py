@@ -14,6 +14,7 @@ from tidegate.dialects.bedrock.tuning import sample, think
 from tidegate.dialects.canon import Request, Tool
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import bad_field, unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.pseudonym import pseudonym
 
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body; the model and whether it streams are in the path. Raises UnreadableRequest."""
     family = family_of(upstream.name)
     _check(request)
+    drop_hints(request, "name", "detail")
     encoder = ContentEncoder(request, family)
     system, messages = encoder.content()
     body: Json = {"messages": messages}

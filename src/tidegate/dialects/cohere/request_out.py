@@ -27,6 +27,7 @@ from tidegate.dialects.canon import (
 from tidegate.dialects.cohere.request_in import ORIGIN
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.media import data_url
 from tidegate.dialects.model_rules import effort_of
 from tidegate.dialects.tool_names import rename_tools
@@ -46,6 +47,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
     naming = rename_tools(request, forbidden=_NOT_IN_NAMES, longest=_LONGEST_NAME)
     body: Json = {"model": upstream.name, "messages": _messages(request.items, naming), "stream": request.stream}
+    drop_hints(request, "prompt_cache_breakpoint", "name", "is_error")
     _put(body, "max_tokens", request.max_output_tokens)
     _put(body, "temperature", request.temperature)
     _put(body, "seed", request.seed)

@@ -50,6 +50,7 @@ _NAMES: Final = {
     "thinking": "thinkingConfig",
     "service_tier": "serviceTier",
     "tool_choice": "toolConfig",
+    "is_error": "functionResponse.response",
 }
 _NO_FILTER: Final = frozenset(("BLOCK_NONE", "OFF", "HARM_BLOCK_THRESHOLD_UNSPECIFIED"))
 _TIERS: Final = {"flex": "flex", "standard": "default", "priority": "priority"}

@@ -33,6 +33,7 @@ from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.gemini.models import signs_calls, thinking_config
 from tidegate.dialects.gemini.schemas import for_gemini
 from tidegate.dialects.gemini.signatures import ORIGIN, SKIPPED
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.history import check_tool_history, object_text, split_system, tool_names, turns
 from tidegate.dialects.tool_names import rename_tools
 
@@ -81,6 +82,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     body: Json = {}
     field = request.names.get("items") or request.called("messages")
     check_tool_history(request.items, field)
+    drop_hints(request, "prompt_cache_breakpoint", "name", "detail", "strict")
     system, rest = split_system(request.items)
     told = [_text(part, field) for message in system for part in message.parts]
     if told:
@@ -272,8 +274,6 @@ def _tools(body: Json, request: Request, naming: Naming) -> None:
         return
     field = request.called("tools")
     body["tools"] = [{"functionDeclarations": [_declaration(tool, field, naming) for tool in request.tools]}]
-    if any(tool.strict for tool in request.tools):
-        request.dropped.append("strict")
     if request.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _choice(request.tool_choice, naming)}
     if request.parallel_tool_calls is False:

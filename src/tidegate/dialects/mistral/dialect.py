@@ -66,7 +66,7 @@ class Mistral(OpenAI):
 
     def encode_request(self, view: View, upstream: UpstreamModel, *, output_cap: int | None) -> bytes:
         """Natively: a stream reports its usage without being asked to."""
-        fields = view.fields
+        fields = dict(view.fields)
         fields["model"] = Raw(_encode(upstream.name))
         if output_cap is not None and view.max_output_tokens is None:
             fields["max_tokens"] = Raw(b"%d" % output_cap)

@@ -15,6 +15,7 @@ from msgspec import Raw
 from tidegate.dialects.canon import Item, Message, Part, Reasoning, Request, Text, Tool, ToolCall, ToolResult
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.mistral.content import ORIGIN, Json, chunk_of, thought_chunk
 from tidegate.dialects.model_rules import effort_of, takes_effort
 from tidegate.dialects.tool_names import rename_tools
@@ -32,6 +33,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. A stream reports its usage without being asked to. Raises UnreadableRequest."""
     naming = rename_tools(request, forbidden=_NOT_IN_NAMES, longest=_LONGEST_NAME)
     body: Json = {"model": upstream.name, "messages": _messages(request.items, naming)}
+    drop_hints(request, "prompt_cache_breakpoint", "name", "is_error")
     for name in _SAME:
         _put(body, name, getattr(request, name))
     _put(body, "max_tokens", request.max_output_tokens)

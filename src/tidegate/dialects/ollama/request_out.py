@@ -23,6 +23,7 @@ from tidegate.dialects.canon import (
 )
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.model_rules import effort_of
 from tidegate.dialects.ollama.request_in import ORIGIN
 from tidegate.dialects.remote import NeedsBytes
@@ -38,6 +39,7 @@ _NO_TIERS: Final = frozenset((None, "auto", "default", "standard_only"))
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. `stream` is always said: Ollama streams unless told otherwise. Raises UnreadableRequest."""
     body: Json = {"model": upstream.name, "messages": _messages(request.items), "stream": request.stream}
+    drop_hints(request, "prompt_cache_breakpoint", "name", "detail", "is_error", "strict")
     options: Json = {name: value for name in _OPTIONS if (value := getattr(request, name)) is not None}
     if request.max_output_tokens is not None:
         options["num_predict"] = request.max_output_tokens

@@ -1,10 +1,11 @@
 """From the hub to an upstream's chat completions request.
 
-Cache marks of other dialects have no place here: an OpenAI upstream finds repeated prefixes by itself.
+Cache marks are dropped: an OpenAI upstream finds repeated prefixes by itself, and only its newest models take breakpoints.
 
 Source: `openai.types.chat.completion_create_params` of the official SDK.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -28,19 +29,27 @@ from tidegate.dialects.canon import (
 )
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.media import data_url
 from tidegate.dialects.model_rules import effort_of, nearest_effort, signs_calls, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
 from tidegate.dialects.remote import NeedsBytes
+from tidegate.dialects.tool_names import ANYTHING, OPENAI_FORBIDDEN, OPENAI_LONGEST, legal_id, rename_tools
 
 Json = dict[str, Any]
 
+Naming = Callable[[str], str]
+
 _TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast"))
+_LONGEST_ID = 40
+"""Of a tool call: chat completions refuse a longer one (`string_above_max_length`), Responses take more."""
 
 
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
-    body: Json = {"model": upstream.name, "messages": _messages(request.items, signs_calls(upstream.name))}
+    naming = rename_tools(request, forbidden=OPENAI_FORBIDDEN, longest=OPENAI_LONGEST)
+    body: Json = {"model": upstream.name, "messages": _messages(request.items, signs_calls(upstream.name), naming)}
+    drop_hints(request, "prompt_cache_breakpoint", "is_error")
     quirks = upstream.quirks
     _put(body, "max_tokens" if "max-tokens" in quirks else "max_completion_tokens", request.max_output_tokens)
     _samplers(body, request, upstream)
@@ -60,7 +69,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
             request.dropped.append(request.called("top_k"))
     _output_format(body, request)
     _thinking(body, request, upstream)
-    _tools(body, request)
+    _tools(body, request, naming)
     _hints(body, request)
     if request.stream:
         body["stream"] = True
@@ -127,7 +136,7 @@ def _hints(body: Json, request: Request) -> None:
 # Messages.
 
 
-def _messages(items: list[Item], signed: bool) -> list[Json]:
+def _messages(items: list[Item], signed: bool, naming: Naming) -> list[Json]:
     messages: list[Json] = []
     waiting: list[Part] = []
     for item in items:
@@ -135,11 +144,11 @@ def _messages(items: list[Item], signed: bool) -> list[Json]:
             messages.append({"role": "user", "content": [_part(part) for part in waiting]})
             waiting = []
         if isinstance(item, ToolResult):
-            messages.append({"role": "tool", "tool_call_id": item.call_id, "content": _result(item, waiting)})
+            messages.append({"role": "tool", "tool_call_id": _id(item.call_id), "content": _result(item, waiting)})
         elif isinstance(item, Message) and item.role != "assistant":
             messages.append(_spoken(item))
         else:
-            _assistant(messages, item, signed)
+            _assistant(messages, item, signed, naming)
     if waiting:
         messages.append({"role": "user", "content": [_part(part) for part in waiting]})
     return messages
@@ -152,7 +161,7 @@ def _spoken(message: Message) -> Json:
     return spoken
 
 
-def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, signed: bool) -> None:
+def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, signed: bool, naming: Naming) -> None:
     """What the assistant said between two others is one message here."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant"})
@@ -160,7 +169,7 @@ def _assistant(messages: list[Json], item: Message | Reasoning | ToolCall, signe
     if isinstance(item, Reasoning):
         return  # no standard field takes it, and upstreams reject fields that they do not know
     if isinstance(item, ToolCall):
-        said.setdefault("tool_calls", []).append(_call(item, signed))
+        said.setdefault("tool_calls", []).append(_call(item, signed, naming))
         return
     refusals = [part.text for part in item.parts if isinstance(part, Refusal)]
     parts: list[Part] = [part for part in item.parts if not isinstance(part, Refusal)]
@@ -182,18 +191,26 @@ def _as_list(content: str | list[Json]) -> list[Json]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _call(call: ToolCall, signed: bool) -> Json:
+def _call(call: ToolCall, signed: bool, naming: Naming) -> Json:
     """`signed`: the model is one that signs its calls and wants the proofs back."""
     if call.custom:
-        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+        return {
+            "id": _id(call.id),
+            "type": "custom",
+            "custom": {"name": naming(call.name), "input": call.arguments},
+        }
     encoded: Json = {
-        "id": call.id,
+        "id": _id(call.id),
         "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
+        "function": {"name": naming(call.name), "arguments": call.arguments},
     }
     if call.signature and signed:
         encoded["extra_content"] = {"google": {"thought_signature": call.signature}}
     return encoded
+
+
+def _id(text: str) -> str:
+    return legal_id(text, ANYTHING, _LONGEST_ID)
 
 
 def _result(result: ToolResult, waiting: list[Part]) -> str | list[Json]:
@@ -244,25 +261,26 @@ def _file(file: File) -> Json:
 # Tools.
 
 
-def _tools(body: Json, request: Request) -> None:
+def _tools(body: Json, request: Request, naming: Naming) -> None:
     if not request.tools:
         return
-    body["tools"] = [_tool(tool) for tool in request.tools]
+    body["tools"] = [_tool(tool, naming(tool.name)) for tool in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = _choice(request.tool_choice, {tool.name for tool in request.tools if tool.custom})
+        custom = {tool.name for tool in request.tools if tool.custom}
+        body["tool_choice"] = _choice(request.tool_choice, custom, naming)
     _put(body, "parallel_tool_calls", request.parallel_tool_calls)
 
 
-def _tool(tool: Tool) -> Json:
+def _tool(tool: Tool, name: str) -> Json:
     if tool.custom:
-        custom: Json = {"name": tool.name}
+        custom: Json = {"name": name}
         if tool.description:
             custom["description"] = tool.description
         if tool.grammar is not None:
             grammar = {"syntax": tool.grammar.syntax, "definition": tool.grammar.definition}
             custom["format"] = {"type": "grammar", "grammar": grammar}
         return {"type": "custom", "custom": custom}
-    function: Json = {"name": tool.name}
+    function: Json = {"name": name}
     if tool.description:
         function["description"] = tool.description
     function["parameters"] = tool.parameters or Raw(b'{"type":"object","properties":{}}')
@@ -270,9 +288,11 @@ def _tool(tool: Tool) -> Json:
     return {"type": "function", "function": function}
 
 
-def _choice(choice: ToolChoice, custom: set[str]) -> str | Json:
+def _choice(choice: ToolChoice, custom: set[str], naming: Naming) -> str | Json:
     kinds = ("custom" if name in custom else "function" for name in choice.names)
-    named: list[Json] = [{"type": kind, kind: {"name": name}} for kind, name in zip(kinds, choice.names, strict=True)]
+    named: list[Json] = [
+        {"type": kind, kind: {"name": naming(name)}} for kind, name in zip(kinds, choice.names, strict=True)
+    ]
     if choice.mode == "tool":
         return named[0]
     if named:

@@ -21,6 +21,7 @@ from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
 from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.model_rules import takes_samplers
 from tidegate.dialects.named_files import named_files
 from tidegate.dialects.openai import realtime
 from tidegate.dialects.openai.chat import OpenAIChat
@@ -174,11 +175,10 @@ class OpenAI:
             return b""
         if view.parts is not None:
             return renamed(view.parts, upstream.name)
-        fields = view.fields
+        fields = dict(view.fields)
         fields["model"] = Raw(_encode(upstream.name))
-        if output_cap is not None and view.max_output_tokens is None and view.operation not in UNMETERED:
-            name = "max_completion_tokens" if view.operation == "chat" else "max_tokens"
-            fields[name] = Raw(b"%d" % output_cap)
+        if view.operation not in UNMETERED:
+            _bound(fields, view, upstream, output_cap)
         if view.operation == "rerank" and TOP_K in upstream.quirks and "top_n" in fields:
             fields["top_k"] = fields.pop("top_n")
         asked = view.usage_asked or view.operation not in _CHUNKED
@@ -268,6 +268,21 @@ class AzureOpenAI(OpenAI):
 def model_object(name: str, created: int) -> dict[str, object]:
     """One entry of `GET /v1/models`."""
     return {"id": name, "object": "model", "created": created, "owned_by": "tidegate"}
+
+
+def _bound(fields: dict[str, Raw], view: View, upstream: UpstreamModel, cap: int | None) -> None:
+    """The answer's bound, under the name that this upstream obeys.
+
+    Servers with the quirk `max-tokens` pass over `max_completion_tokens`, and would answer without a bound; OpenAI's
+    reasoning models refuse `max_tokens`.
+    """
+    chat = view.operation == "chat"
+    short = not chat or "max-tokens" in upstream.quirks
+    name, other = ("max_tokens", "max_completion_tokens") if short else ("max_completion_tokens", "max_tokens")
+    if cap is not None and view.max_output_tokens is None:
+        fields[name] = Raw(b"%d" % cap)
+    elif chat and other in fields and name not in fields and (short or not takes_samplers(upstream.name)):
+        fields[name] = fields.pop(other)
 
 
 def _max_output(operation: Operation, fields: dict[str, Raw]) -> int | None:

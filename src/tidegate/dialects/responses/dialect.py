@@ -116,7 +116,7 @@ class Responses:
         view.dropped = ()
         if view.operation in STORED:
             return b""
-        fields = view.fields
+        fields = dict(view.fields)
         fields["model"] = Raw(_encode(upstream.name))
         if output_cap is not None and view.operation == "chat" and view.max_output_tokens is None:
             fields["max_output_tokens"] = Raw(b"%d" % output_cap)

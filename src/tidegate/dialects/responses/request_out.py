@@ -5,6 +5,7 @@ Nothing is stored upstream: what the model needs of its own thoughts comes back 
 Source: `openai.types.responses.response_create_params` of the official SDK.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -28,12 +29,15 @@ from tidegate.dialects.canon import (
 )
 from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import unsupported_field
+from tidegate.dialects.hints import drop_hints
 from tidegate.dialects.media import data_url
 from tidegate.dialects.model_rules import effort_of, nearest_effort, takes_effort, takes_samplers
 from tidegate.dialects.pseudonym import pseudonym
 from tidegate.dialects.responses.seal import FAMILY
+from tidegate.dialects.tool_names import ANYTHING, OPENAI_FORBIDDEN, OPENAI_LONGEST, legal_id, rename_tools
 
 Json = dict[str, Any]
+Naming = Callable[[str], str]
 
 _TIERS: Final = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"))
 _HINTS: Final = ("top_k", "seed", "frequency_penalty", "presence_penalty", "metadata")
@@ -41,7 +45,9 @@ _HINTS: Final = ("top_k", "seed", "frequency_penalty", "presence_penalty", "meta
 
 def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
     """The body. Raises UnreadableRequest."""
-    body: Json = {"model": upstream.name, "input": _input(request), "store": False}
+    naming = rename_tools(request, forbidden=OPENAI_FORBIDDEN, longest=OPENAI_LONGEST)
+    body: Json = {"model": upstream.name, "input": _input(request, naming), "store": False}
+    drop_hints(request, "prompt_cache_breakpoint", "name", "is_error")
     for name in ("stop", "logit_bias", "logprobs"):
         if getattr(request, name) not in (None, []):
             field = request.called(name)
@@ -56,7 +62,7 @@ def encode_request(request: Request, upstream: UpstreamModel) -> bytes:
             request.dropped.append(request.called(name))
     _text(body, request)
     _thinking(body, request, upstream)
-    _tools(body, request)
+    _tools(body, request, naming)
     if request.service_tier is not None and request.service_tier not in _TIERS:
         name = request.called("service_tier")
         raise unsupported_field(name, f"`{name}`: the upstream has no tier `{request.service_tier[:40]}`.")
@@ -115,32 +121,36 @@ def _summary(thinking: Thinking | None) -> str | None:
 # Items.
 
 
-def _input(request: Request) -> list[Json]:
+def _input(request: Request, naming: Naming) -> list[Json]:
     custom = {item.id for item in request.items if isinstance(item, ToolCall) and item.custom}
     encoded: list[Json] = []
     for item in request.items:
-        found = _item(item, request, custom)
+        found = _item(item, request, custom, naming)
         if found is not None:
             encoded.append(found)
     return encoded
 
 
-def _item(item: Item, request: Request, custom: set[str]) -> Json | None:
+def _item(item: Item, request: Request, custom: set[str], naming: Naming) -> Json | None:
     match item:
         case Message():
-            if item.name and "name" not in request.dropped:
-                request.dropped.append("name")
             parts = [_part(part, item.role, request) for part in item.parts]
             return {"type": "message", "role": item.role, "content": parts}
         case Reasoning():
             return _thought(item, request)
         case ToolCall(custom=True):
-            return {"type": "custom_tool_call", "call_id": item.id, "name": item.name, "input": item.arguments}
+            named: Json = {"call_id": _id(item.id), "name": naming(item.name)}
+            return {"type": "custom_tool_call", **named, "input": item.arguments}
         case ToolCall():
-            return {"type": "function_call", "call_id": item.id, "name": item.name, "arguments": item.arguments}
+            named = {"call_id": _id(item.id), "name": naming(item.name)}
+            return {"type": "function_call", **named, "arguments": item.arguments}
         case ToolResult():
             kind = "custom_tool_call_output" if item.call_id in custom else "function_call_output"
-            return {"type": kind, "call_id": item.call_id, "output": _output(item, request)}
+            return {"type": kind, "call_id": _id(item.call_id), "output": _output(item, request)}
+
+
+def _id(text: str) -> str:
+    return legal_id(text, ANYTHING, OPENAI_LONGEST)
 
 
 def _thought(thought: Reasoning, request: Request) -> Json | None:
@@ -206,16 +216,16 @@ def _elsewhere(what: str, request: Request) -> Exception:
 # Tools.
 
 
-def _tools(body: Json, request: Request) -> None:
+def _tools(body: Json, request: Request, naming: Naming) -> None:
     if not request.tools:
         return
-    body["tools"] = [_tool(tool) for tool in request.tools]
+    body["tools"] = [_tool(tool, naming(tool.name)) for tool in request.tools]
     choice = request.tool_choice
     _put(body, "parallel_tool_calls", request.parallel_tool_calls)
     if choice is None:
         return
     custom = {tool.name for tool in request.tools if tool.custom}
-    named = [{"type": "custom" if name in custom else "function", "name": name} for name in choice.names]
+    named = [{"type": "custom" if name in custom else "function", "name": naming(name)} for name in choice.names]
     if choice.mode == "tool":
         body["tool_choice"] = named[0]
     elif named:
@@ -224,8 +234,8 @@ def _tools(body: Json, request: Request) -> None:
         body["tool_choice"] = choice.mode
 
 
-def _tool(tool: Tool) -> Json:
-    told: Json = {"type": "custom" if tool.custom else "function", "name": tool.name}
+def _tool(tool: Tool, name: str) -> Json:
+    told: Json = {"type": "custom" if tool.custom else "function", "name": name}
     if tool.description:
         told["description"] = tool.description
     if tool.grammar is not None:
