@@ -48,6 +48,7 @@ interop: $(VENV)/.dev ## real servers behind the gateway, real agents and framew
 	$(BIN)/python -m tests.interop.real_mlserver
 	$(BIN)/python -m tests.interop.real_clients
 	$(BIN)/python -m tests.interop.real_frameworks
+	$(BIN)/python -m tests.interop.real_open_responses
 
 soak: $(VENV)/.dev ## ten minutes at full load with faults
 	$(BIN)/python bench/soak.py

@@ -202,6 +202,19 @@ def test_responses_are_kept(client: OpenAI) -> None:
         create(client, previous_response_id=told.id)
 
 
+def test_calls_of_an_earlier_response_are_answered(client: OpenAI) -> None:
+    told = create(client, tools=TOOLS)
+    outputs: list[Any] = [
+        {"type": "function_call_output", "call_id": item.call_id, "output": "64 degrees"}
+        for item in told.output
+        if item.type == "function_call"
+    ]
+    assert create(client, previous_response_id=told.id, input=outputs).output_text
+    outputs[0]["call_id"] = "call_none"
+    with pytest.raises(openai.BadRequestError, match="No tool call found"):
+        create(client, previous_response_id=told.id, input=outputs)
+
+
 def test_what_one_credential_made_is_no_others(client: OpenAI) -> None:
     told = create(client, reasoning={"effort": "low"}, include=["reasoning.encrypted_content"], store=False)
     items: Any = [*told.output, {"role": "user", "content": "And?"}]

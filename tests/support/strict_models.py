@@ -6,6 +6,8 @@ import pydantic
 from openai import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
+_UNTYPED = {"Response": {"frequency_penalty", "presence_penalty", "store"}}
+"""What OpenAI's answers hold and Open Responses requires, and its SDK has no type for."""
 
 
 def read_strictly(kind: type[M], document: bytes | str) -> M:
@@ -18,7 +20,8 @@ def read_strictly(kind: type[M], document: bytes | str) -> M:
 
 def _unknown_fields(value: Any, at: str) -> list[str]:
     if isinstance(value, pydantic.BaseModel):
-        found = [f"{at}.{name}" for name in value.model_extra or {}]
+        untyped = _UNTYPED.get(type(value).__name__, set[str]())
+        found = [f"{at}.{name}" for name in value.model_extra or {} if name not in untyped]
         for name in type(value).model_fields:
             found += _unknown_fields(getattr(value, name), f"{at}.{name}")
         return found

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from tidegate.core.clock import Clock
 from tidegate.core.usage import Units
 
 Operation = Literal[
@@ -178,6 +179,8 @@ class View(Struct):
     """The call's, for answers whose upstream gave none."""
     time_ns: int = 0
     """When the call arrived, wall time."""
+    clock: Clock | None = None
+    """Tells when its answer ends; without one, that is when it came."""
     previous: str = ""
     """The name of the earlier answer that this call goes on from, in dialects whose servers keep answers."""
     refers: tuple[Reference, ...] = ()

@@ -36,7 +36,7 @@ def begin(runtime: Runtime, exchange: Exchange, endpoint: Endpoint, consumer: Co
     except UnreadableRequest as error:
         refuse(runtime, exchange, record, None, error.problem)
         return
-    view.id, view.time_ns, view.headers = record.id, record.time_ns, request.headers
+    view.id, view.time_ns, view.clock, view.headers = record.id, record.time_ns, runtime.clock, request.headers
     record.operation = view.operation  # at some paths the body alone tells it
     if view.refers:
         unbound = bind(runtime, consumer.name, view)

@@ -89,6 +89,8 @@ class _Body(Struct):
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     text: _TextConfig | None = None
     reasoning: _Reasoning | None = None
     tools: list[_Tool] | None = None
@@ -165,6 +167,8 @@ def decode_request(fields: Mapping[str, Raw]) -> Request:
         max_output_tokens=body.max_output_tokens,
         temperature=body.temperature,
         top_p=body.top_p,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
         output_format=_format(body.text),
         verbosity=None if body.text is None else body.text.verbosity,
         thinking=_thinking(body.reasoning, dropped),

@@ -1,7 +1,8 @@
 """The response object and its output items, as a client of Responses gets them.
 
 Source: `openai.types.responses.response`, `response_output_message`, `response_reasoning_item`,
-`response_function_tool_call` and `response_custom_tool_call` of the official SDK.
+`response_function_tool_call` and `response_custom_tool_call` of the official SDK. Open Responses (`ResponseResource` of its
+OpenAPI document) wants every member there, where the SDK's types let many be absent.
 """
 
 from typing import Any, Final
@@ -22,25 +23,30 @@ from tidegate.dialects.responses.usage import usage_object
 Json = dict[str, Any]
 
 _ECHOED: Final[dict[str, Raw]] = {
+    "frequency_penalty": Raw(b"0.0"),
     "instructions": Raw(b"null"),
     "max_output_tokens": Raw(b"null"),
     "max_tool_calls": Raw(b"null"),
     "metadata": Raw(b"{}"),
     "parallel_tool_calls": Raw(b"true"),
+    "presence_penalty": Raw(b"0.0"),
     "previous_response_id": Raw(b"null"),
     "prompt_cache_key": Raw(b"null"),
     "reasoning": Raw(b'{"effort":null,"summary":null}'),
     "safety_identifier": Raw(b"null"),
+    "store": Raw(b"true"),
     "temperature": Raw(b"1.0"),
     "text": Raw(b'{"format":{"type":"text"}}'),
     "tool_choice": Raw(b'"auto"'),
+    "top_logprobs": Raw(b"0"),
     "top_p": Raw(b"1.0"),
     "truncation": Raw(b'"disabled"'),
     "user": Raw(b"null"),
 }
 """The request's settings that a response repeats, and what holds where the client set none."""
-_TOOL_MEMBERS: Final[dict[bytes, tuple[str, ...]]] = {b'"function"': ("parameters", "strict")}
-"""Members that the SDK's types want to be there, null at least."""
+_TOOL_MEMBERS: Final[dict[bytes, tuple[str, ...]]] = {b'"function"': ("description", "parameters", "strict")}
+"""Members that the SDK's types, or Open Responses' schemas, want to be there, null at least."""
+_UNENDED: Final[Json] = {"completed_at": None, "incomplete_details": None}
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 _encode = msgspec.json.encode
@@ -72,6 +78,8 @@ class Shell:
 
     def __init__(self, view: View, names: Names) -> None:
         self.names = names
+        self._view = view
+        self._tier: Json = {"service_tier": _asked(view, "service_tier", Raw(b'"auto"'))}
         fixed: Json = {
             "id": names.response,
             "object": "response",
@@ -80,8 +88,7 @@ class Shell:
             "background": False,
         }
         for name, default in _ECHOED.items():
-            asked = view.fields.get(name)
-            fixed[name] = default if asked is None or present(asked) is None else asked
+            fixed[name] = _asked(view, name, default)
         fixed["tools"] = _tools(view)
         if view.previous:
             fixed["previous_response_id"] = view.previous
@@ -90,26 +97,28 @@ class Shell:
 
     def began(self) -> bytes:
         """In progress, with nothing in it yet."""
-        return self._whole("in_progress", b"[]", {"error": None, "incomplete_details": None, "usage": None})
+        return self._whole("in_progress", b"[]", {**_UNENDED, **self._tier, "error": None, "usage": None})
 
     def ended(self, output: bytes, finish: Finish, usage: Usage | None, tier: str) -> bytes:
         """`output` is the JSON list of items."""
         reason = _INCOMPLETE.get(finish.reason)
         more: Json = {
             "error": None,
-            "incomplete_details": None if reason is None else {"reason": reason},
             "usage": None if usage is None or usage.source == "unknown" else usage_object(usage),
+            "service_tier": tier or "default",
         }
-        if tier:
-            more["service_tier"] = tier
-        return self._whole("completed" if reason is None else "incomplete", output, more)
+        if reason is None:
+            now = self._view.time_ns if self._view.clock is None else self._view.clock.now_ns()
+            return self._whole("completed", output, {**_UNENDED, **more, "completed_at": now // 1_000_000_000})
+        return self._whole("incomplete", output, {**_UNENDED, **more, "incomplete_details": {"reason": reason}})
 
     def failed(self, output: bytes, problem: Problem, usage: Usage | None) -> bytes:
         """The SDK knows few codes: what the problem is called stands in `type`."""
         code = "rate_limit_exceeded" if problem.code == "rate_limit_exceeded" else "server_error"
         more: Json = {
+            **_UNENDED,
+            **self._tier,
             "error": {"code": code, "message": problem.message, "type": problem.code},
-            "incomplete_details": None,
             "usage": None if usage is None or usage.source == "unknown" else usage_object(usage),
         }
         return self._whole("failed", output, more)
@@ -117,6 +126,11 @@ class Shell:
     def _whole(self, status: str, output: bytes, more: Json) -> bytes:
         told = _encode({"status": status, "output": Raw(output), **more})
         return self._fixed + b"," + told[1:]
+
+
+def _asked(view: View, name: str, default: Raw) -> Raw:
+    asked = view.fields.get(name)
+    return default if asked is None or present(asked) is None else asked
 
 
 def _tools(view: View) -> list[Json]:

@@ -62,7 +62,10 @@ def compaction_reply(request: ResponseRequest, setting: Setting) -> Mould:
     """Of `/v1/responses/compact`: what the user said, and all else sealed."""
     sealed = f"{sign(DIALECT, '', generator(setting.seed, setting.model, request.prompt))}.{ID}"
     kept = [one for one in request.asked if one.get("role") == "user"]
-    output = [{"id": f"msg_{ID}{index}", "status": "completed", **one} for index, one in enumerate(kept)]
+    output = [
+        {"id": f"msg_{ID}{index}", "status": "completed", **one, "content": _content(one)}
+        for index, one in enumerate(kept)
+    ]
     output.append({"id": f"cmp_{ID}", "type": "compaction", "encrypted_content": sealed})
     usage = {
         "input_tokens": request.prompt_tokens,
@@ -81,6 +84,11 @@ def compaction_reply(request: ResponseRequest, setting: Setting) -> Mould:
     mould = Mould(model=setting.model, pieces=[_encode(body) + b"\n"], flaws=_FLAWS)
     mould.prompt_tokens, mould.completion_tokens = request.prompt_tokens, _COMPACTED_TOKENS
     return mould
+
+
+def _content(message: dict[str, Any]) -> list[Any]:
+    content: Any = message["content"]
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
 def count_reply(tokens: int, setting: Setting) -> Mould:
@@ -115,6 +123,7 @@ def _shell(request: ResponseRequest, setting: Setting) -> dict[str, Any]:
         "id": f"resp_{ID}",
         "object": "response",
         "created_at": DATE,
+        "completed_at": None,
         "status": "in_progress",
         "error": None,
         "incomplete_details": None,
@@ -188,7 +197,7 @@ class _Stream:
 
     def run(self, items: list[dict[str, Any]], response: dict[str, Any]) -> None:
         begun = {**response, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
-        begun.pop("completed_at", None)
+        begun["completed_at"] = None
         self._add("response.created", response=begun)
         self._add("response.in_progress", response=begun)
         for index, item in enumerate(items):

@@ -43,7 +43,7 @@ def read_items(fields: Fields) -> list[Item]:
     if isinstance(value, str):
         return [Item("message", value, "user")]
     items = [_read_item(as_fields(item, f"input[{index}]")) for index, item in enumerate(fields.needed_items("input"))]
-    _check_calls(items)
+    _check_calls(items, continues=fields.get("previous_response_id") is not None)
     _check_thoughts(fields, items)
     return items
 
@@ -170,8 +170,8 @@ def _check_id(item: Fields, prefix: str) -> None:
         raise Rejection(400, text, param=at, code="invalid_value")
 
 
-def _check_calls(items: list[Item]) -> None:
-    """Each output follows its call, and each call has its output."""
+def _check_calls(items: list[Item], *, continues: bool) -> None:
+    """Each output follows its call, which an earlier response may hold, and each call has its output."""
     for call, output, word in (
         ("function_call", "function_call_output", "function call"),
         ("custom_tool_call", "custom_tool_call_output", "custom tool call"),
@@ -182,7 +182,9 @@ def _check_calls(items: list[Item]) -> None:
             if item.kind == call:
                 called.add(item.call_id)
             elif item.kind == output:
-                if item.call_id not in called:
+                if item.call_id not in called and continues:
+                    item.needs = Need("call", item.call_id)
+                elif item.call_id not in called:
                     text = f"No tool call found for {word} output with call_id {item.call_id}."
                     raise Rejection(400, text, param="input")
                 answered.add(item.call_id)

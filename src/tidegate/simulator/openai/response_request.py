@@ -247,15 +247,18 @@ def _echoed(fields: Fields, effort: str | None, summary: str | None) -> dict[str
 
     return {
         "background": fields.flag("background"),
+        "frequency_penalty": 0.0,
         "instructions": fields.get("instructions"),
         "max_output_tokens": fields.get("max_output_tokens"),
         "max_tool_calls": fields.get("max_tool_calls"),
         "parallel_tool_calls": given("parallel_tool_calls", True),
+        "presence_penalty": 0.0,
         "previous_response_id": fields.get("previous_response_id"),
         "prompt_cache_key": fields.get("prompt_cache_key"),
         "reasoning": {"effort": effort, "summary": summary},
         "safety_identifier": fields.get("safety_identifier"),
         "service_tier": billed_tier(given("service_tier", "auto")),
+        "store": given("store", True),
         "temperature": given("temperature", 1.0),
         "text": {"format": {"type": "text"}, "verbosity": "medium", **given("text", {})},
         "tool_choice": given("tool_choice", "auto"),

@@ -36,7 +36,7 @@ class StoredResponses:
     def __init__(self) -> None:
         self._stored: OrderedDict[tuple[str, str], _Stored] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """Items and seals, by credential."""
+        """Items, calls and seals, by credential."""
 
     def check(self, key: str, needs: tuple[Need, ...]) -> None:
         """Raises Rejection for what is not there, or another credential's."""
@@ -47,6 +47,9 @@ class StoredResponses:
             if need.kind == "item" and (key, need.name) not in self._known:
                 text = f"Item with id '{need.name}' not found. Items are not persisted when `store` is set to false."
                 raise Rejection(404, text, param="input")
+            if need.kind == "call" and (key, need.name) not in self._known:
+                text = f"No tool call found for function call output with call_id {need.name}."
+                raise Rejection(400, text, param="input")
             if need.kind == "seal" and need.name and (key, need.name) not in self._known:
                 text = "The encrypted content could not be verified. Reason: Encrypted content could not be decrypted."
                 raise Rejection(400, text, param="input", code="invalid_encrypted_content")
@@ -60,6 +63,8 @@ class StoredResponses:
         self._stored[key, whole["id"]] = _Stored(keeping, whole, events)
         for item in whole["output"]:
             self._know(key, item["id"])
+            if "call_id" in item:
+                self._know(key, item["call_id"])
         if len(self._stored) > MOST:
             self._stored.popitem(last=False)
 
@@ -101,7 +106,7 @@ def _now(found: _Stored) -> Json:
 
 def _undone(whole: Json, status: str) -> Json:
     undone = {**whole, "status": status, "incomplete_details": None, "output": [], "usage": None}
-    undone.pop("completed_at", None)
+    undone["completed_at"] = None
     return undone
 
 
