@@ -114,6 +114,13 @@ or elsewhere. Only calls that ask for what the upstream does not do go through t
 not know are refused there; all others are as they would be. It holds for chats; legacy completions and media are sent
 as they are asked for.
 
+## One tool call at a time
+
+`parallel_tool_calls: false` and Anthropic's `disable_parallel_tool_use` go on to providers that know them. Gemini, Cohere,
+Ollama and Bedrock's other models than Claude cannot be held to one call. There the first call of an answer is told, and
+the others are left out: the next turn has one call and its result. The tokens of what was left out are charged as the
+provider reports them, and `tidegate explain` says how many calls it was.
+
 ## Google Vertex AI
 
 ```yaml

@@ -37,21 +37,19 @@ UPSTREAMS = {
         "gemini-2.5-flash",
         "cohere",
         "embed-v4.0",
-        cannot=("the upstream cannot be held to one tool call at a time",),
     ),
     "cohere": Upstream(
         "cohere",
         "command-a-03-2025",
         "cohere",
         "embed-v4.0",
-        cannot=("Cohere cannot be kept to one call at a time",),
     ),
     "ollama": Upstream(
         "ollama",
         "llama3.2",
         "ollama",
         "nomic-embed-text",
-        cannot=("Ollama cannot be made to call a tool", "Ollama cannot be kept to one call at a time"),
+        cannot=("Ollama cannot be made to call a tool",),
     ),
 }
 CHAT_NAMES = (

@@ -95,6 +95,16 @@ SCENES = (
         stream=True,
     ),
     Scene(
+        "one_call",
+        "One call at a time is asked for, and two come: upstreams that cannot be held to it are trimmed to the first.",
+        [_WEATHER],
+        [*_answer("I look."), ROME, OSLO],
+        _CALLS,
+        {**TOOLS, "parallel_tool_calls": False},
+        stream=True,
+        without=frozenset({"gemini", "cohere", "ollama", "bedrock"}),
+    ),
+    Scene(
         "tool_history", "A call and its result go back.", [*_ONE_RESULT, said("And now?")], _answer(), settings=TOOLS
     ),
     Scene(

@@ -209,3 +209,7 @@ class View(Struct):
     """Hints that the attempt under way does without, by the client's names."""
     renamed_tools: dict[str, str] = {}
     """The upstream's name of a tool → the client's, where the attempt under way had to change it."""
+    first_call_alone: bool = False
+    """The answer of the attempt under way may hold more tool calls than the one that the client asked for."""
+    calls_left_out: int = 0
+    """How many it held, so far."""

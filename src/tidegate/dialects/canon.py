@@ -220,6 +220,9 @@ class Request(Struct, kw_only=True):
     """Ciphertexts that go along and that the credential which made them alone can read: put here by the encoder."""
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     """The upstream's name of a tool → the client's, where they differ: put here by the encoder (`tool_names`)."""
+    first_call_alone: bool = False
+    """No more than one call at a time was asked for, and the upstream cannot be held to that: put here by the encoder, and
+    honoured by the hub (`single_calls`)."""
 
     def called(self, canonical: str) -> str:
         """The client's name for a canonical field."""

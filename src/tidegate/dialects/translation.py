@@ -34,6 +34,7 @@ from tidegate.dialects.dialect import (
     UpstreamModel,
 )
 from tidegate.dialects.remote import NeedsBytes, put_bytes, remote_files
+from tidegate.dialects.single_calls import FirstCallAlone
 from tidegate.dialects.tool_names import restore_name
 
 _DELTAS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta, ReasoningSealed, Finished)
@@ -83,6 +84,7 @@ class Translation:
             raise _told_of_messages(error.problem, request) from error
         view.dropped = tuple(dict.fromkeys(request.dropped))
         view.renamed_tools = request.renamed
+        view.first_call_alone = request.first_call_alone
         where = request.called("messages")
         view.refers = tuple(Reference("sealed", text, where) for text in reversed(request.sealed))
         return body
@@ -93,6 +95,10 @@ class Translation:
 
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         assert answer.canonical is not None  # noqa: S101 - read_answer of this class has set it
+        if view.first_call_alone:
+            first = FirstCallAlone()
+            answer.canonical.items = first.items(answer.canonical.items)
+            view.calls_left_out = first.calls_left_out
         view.left = tuple(
             ("sealed", item.encrypted)
             for item in answer.canonical.items
@@ -126,6 +132,7 @@ class TranslatingReader:
         self._decoder = decoder
         self._encoder = encoder
         self._renamed = view.renamed_tools
+        self._first = FirstCallAlone() if view.first_call_alone else None
         self._view = view
 
     def read(self, event: bytes) -> StreamEvent:
@@ -162,6 +169,11 @@ class TranslatingReader:
                 elif isinstance(event, ReasoningSealed) and event.encrypted:
                     sealed: Kept = ("sealed", event.encrypted)
                     self._view.left += (sealed,)
-            out.append(self._encoder.encode(event))
+            if self._first is None:
+                out.append(self._encoder.encode(event))
+            elif (kept := self._first.event(event)) is not None:
+                out.append(self._encoder.encode(kept))
+        if self._first is not None:
+            self._view.calls_left_out = self._first.calls_left_out
         told.bytes = b"".join(out)
         return told

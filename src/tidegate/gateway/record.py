@@ -146,6 +146,8 @@ class CallRecord:
             # Charged, it would refund a budget or empty it; the record keeps what the upstream said, as it said it.
             end.usage = Usage(raw=end.usage.raw)
             self.notes.append("the upstream's usage is out of all reason: taken as unknown")
+        if view is not None and view.calls_left_out:
+            self.notes.append(f"one tool call was asked for: {view.calls_left_out} more of the answer left out")
         cost, charged = self._settled(runtime, grant, end, 1 if view is None else view.requests)
         now = runtime.clock.monotonic()
         event = self._event(view, end, cost, charged, now)

@@ -104,11 +104,10 @@ def _tools(body: Json, additional: Json, request: Request, encoder: ContentEncod
             case _:
                 config["toolChoice"] = {"auto": {}}
     body["toolConfig"] = config
-    if request.parallel_tool_calls is False:
-        if family.claude is None:
-            name = request.called("parallel_tool_calls")
-            raise unsupported_field(name, f"`{name}`: the upstream of this model cannot be kept from parallel calls.")
+    if request.parallel_tool_calls is False and family.claude is not None:
         additional["tool_choice"] = _claude_choice(config.get("toolChoice"))
+    elif request.parallel_tool_calls is False:
+        request.first_call_alone = True
 
 
 def _claude_choice(choice: Json | None) -> Json:

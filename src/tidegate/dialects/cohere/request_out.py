@@ -117,9 +117,7 @@ def _tools(body: Json, request: Request, naming: _Naming) -> None:
     choice, tools = request.tool_choice, request.tools
     if not tools:
         return
-    if request.parallel_tool_calls is False:
-        name = request.called("parallel_tool_calls")
-        raise unsupported_field(name, f"`{name}`: Cohere cannot be kept to one call at a time. Leave it out.")
+    request.first_call_alone = request.parallel_tool_calls is False
     if choice is not None and choice.names:
         tools = [tool for tool in tools if tool.name in choice.names]  # of one tool, the choice is that tool
     body["tools"] = [_tool(tool, request, naming) for tool in tools]

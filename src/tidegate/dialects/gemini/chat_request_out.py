@@ -28,7 +28,7 @@ from tidegate.dialects.canon import (
     ToolChoice,
     ToolResult,
 )
-from tidegate.dialects.dialect import UnreadableRequest, UpstreamModel
+from tidegate.dialects.dialect import UpstreamModel
 from tidegate.dialects.fields import bad_field, unsupported_field
 from tidegate.dialects.gemini.models import signs_calls, thinking_config
 from tidegate.dialects.gemini.schemas import for_gemini
@@ -276,12 +276,7 @@ def _tools(body: Json, request: Request, naming: Naming) -> None:
     body["tools"] = [{"functionDeclarations": [_declaration(tool, field, naming) for tool in request.tools]}]
     if request.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _choice(request.tool_choice, naming)}
-    if request.parallel_tool_calls is False:
-        raise _no_single_calls(request.called("parallel_tool_calls"))
-
-
-def _no_single_calls(name: str) -> UnreadableRequest:
-    return unsupported_field(name, f"`{name}`: the upstream cannot be held to one tool call at a time. Leave it out.")
+    request.first_call_alone = request.parallel_tool_calls is False
 
 
 def _declaration(tool: Tool, field: str, naming: Naming) -> Json:

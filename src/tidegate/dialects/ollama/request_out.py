@@ -88,11 +88,9 @@ def _tools(body: Json, request: Request) -> None:
         if choice.mode in ("required", "tool"):
             raise unsupported_field(called, f"`{called}`: Ollama cannot be made to call a tool. Leave it out.")
         tools = [tool for tool in tools if choice.mode == "auto" and (not choice.names or tool.name in choice.names)]
-    if tools and request.parallel_tool_calls is False:
-        name = request.called("parallel_tool_calls")
-        raise unsupported_field(name, f"`{name}`: Ollama cannot be kept to one call at a time. Leave it out.")
     if not tools:
         return
+    request.first_call_alone = request.parallel_tool_calls is False
     offered: list[Json] = []
     for tool in tools:
         if tool.custom:
