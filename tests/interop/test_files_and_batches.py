@@ -334,6 +334,11 @@ def test_other_refusals(gateway: Gateway) -> None:
     notes = sdk.files.create(file=("a.txt", b"x"), purpose="evals", extra_headers={"x-tidegate-model": "writer"})
     with pytest.raises(openai.BadRequestError, match="not uploaded with purpose `batch`"):
         sdk.batches.create(input_file_id=notes.id, endpoint="/v1/chat/completions", completion_window="24h")
+    with pytest.raises(openai.BadRequestError, match=r"line 1 of file `.*` is for `/v1/chat/completions`") as refused:
+        started(sdk, line(1), endpoint="/v1/completions")
+    assert refused.value.param == "endpoint"
+    with pytest.raises(openai.BadRequestError, match="`endpoint` is missing"):
+        started(sdk, line(1), endpoint=openai.omit)
     with pytest.raises(openai.NotFoundError):
         sdk.files.retrieve("file-of-nobody")
     with pytest.raises(openai.NotFoundError):

@@ -54,7 +54,8 @@ def read_string(fields: dict[str, Raw], name: str) -> str:
     """A string that must be there and not be empty. Raises UnreadableRequest."""
     raw = fields.get(name)
     if raw is None:
-        raise bad_field(f"`{name}` is missing: name the model to call, for example `gpt-4.1`.", name)
+        hint = ": name the model to call, for example `gpt-4.1`" if name == "model" else ""
+        raise bad_field(f"`{name}` is missing{hint}.", name)
     try:
         value = _decode_str(raw)
     except msgspec.DecodeError:

@@ -1,44 +1,66 @@
 """What a start learns from the ledger: what was spent in the periods that run now, and what was settled before a crash."""
 
-from collections.abc import Collection, Iterator
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Set
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from tidegate.core.claims import Bucket
 from tidegate.core.snapshot import Snapshot
 from tidegate.server.options import ServeOptions
 from tidegate.state.memory import MemoryState
 from tidegate.state.windows import period_bounds
+from tidegate.store.file_lock import LockBusy
 from tidegate.store.ledger import Ledger
+from tidegate.store.schema import SchemaError
 
 
-def restore_budgets(
-    state: MemoryState, snapshot: Snapshot, options: ServeOptions, now_ns: int, *, known: set[str]
-) -> None:
-    """Loads every budget of `snapshot` that is not in `known` (those run already).
+class Spent(NamedTuple):
+    bucket: Bucket
+    period_start_ns: int
+    nano: int
+
+
+def read_spent(snapshot: Snapshot, options: ServeOptions, now_ns: int, *, known: Set[str]) -> list[Spent]:
+    """Of every budget of `snapshot` that is not in `known` (those run already). Raises OSError.
 
     Records still in the spool are taken into the ledger first, so nothing that a client was answered is missed.
     """
     budgets = {bucket.key: bucket for bucket in _budgets(snapshot) if bucket.key not in known}
     if not budgets:
-        return
-    with Ledger.open(options.data_dir) as ledger:
-        ledger.ingest(options.spool_dir)
-        for bucket in budgets.values():
-            period = bucket.window.period
-            if period is None:
-                continue
-            start_ns, end_ns = period_bounds(period, bucket.window.timezone, now_ns)
-            scope, name = bucket.key.split("/")[:2]
-            spent = ledger.spent("team" if scope == "team" else "consumer", name, start_ns, end_ns)
-            state.load_spent(bucket, start_ns, spent)
+        return []
+    with _ledger(options) as ledger:
+        return [_spent(ledger, bucket, now_ns) for bucket in budgets.values() if bucket.window.period]
+
+
+def load_spent(state: MemoryState, found: Iterable[Spent]) -> None:
+    """Cannot fail: nothing is ever loaded by half, nor twice."""
+    for one in found:
+        state.load_spent(one.bucket, one.period_start_ns, one.nano)
 
 
 def recorded_events(options: ServeOptions, ids: Collection[str]) -> set[str]:
-    """Which of these events are recorded: in the ledger, or in the spool."""
+    """Which of these events are recorded: in the ledger, or in the spool. Raises OSError."""
     if not ids:
         return set()
-    with Ledger.open(options.data_dir) as ledger:
-        ledger.ingest(options.spool_dir)
+    with _ledger(options) as ledger:
         return ledger.known(ids)
+
+
+@contextmanager
+def _ledger(options: ServeOptions) -> Iterator[Ledger]:
+    try:
+        with Ledger.open(options.data_dir) as ledger:
+            ledger.ingest(options.spool_dir)
+            yield ledger
+    except (sqlite3.Error, SchemaError, LockBusy) as error:
+        raise OSError(f"the ledger cannot be read: {error}") from error
+
+
+def _spent(ledger: Ledger, bucket: Bucket, now_ns: int) -> Spent:
+    start_ns, end_ns = period_bounds(bucket.window.period or "month", bucket.window.timezone, now_ns)
+    scope, name = bucket.key.split("/")[:2]
+    return Spent(bucket, start_ns, ledger.spent("team" if scope == "team" else "consumer", name, start_ns, end_ns))
 
 
 def _budgets(snapshot: Snapshot) -> Iterator[Bucket]:

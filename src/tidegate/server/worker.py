@@ -29,7 +29,7 @@ from tidegate.server.allocator import keep_large_blocks
 from tidegate.server.compiling import read_snapshot
 from tidegate.server.lifeline import watch
 from tidegate.server.options import ServeOptions
-from tidegate.server.rebuild import recorded_events, restore_budgets
+from tidegate.server.rebuild import load_spent, read_spent, recorded_events
 from tidegate.server.settings import tls_files, wire_settings
 from tidegate.server.worker_port import WorkerPort
 from tidegate.state.health import Health
@@ -103,8 +103,9 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        restore_budgets(self._runtime.state, self._runtime.snapshot, self._options, self._clock.now_ns(), known=set())
-        self._app.restore(recorded_events(self._options, self._app.open_events()))
+        runtime, options = self._runtime, self._options
+        load_spent(runtime.state, read_spent(runtime.snapshot, options, self._clock.now_ns(), known=frozenset()))
+        self._app.restore(recorded_events(options, self._app.open_events()))
         self._tick()
         with contextlib.suppress(FileNotFoundError):
             self._options.worker_socket.unlink()
@@ -148,9 +149,9 @@ class Worker:
             return snapshot.version
         compiled = Compiled.of(snapshot)
         upstreams = runtime.upstreams.prepare(snapshot)
-        known = _bucket_keys(runtime.snapshot)
-        restore_budgets(runtime.state, snapshot, self._options, self._clock.now_ns(), known=known)
-        runtime.swap(snapshot, compiled, upstreams)
+        spent = read_spent(snapshot, self._options, self._clock.now_ns(), known=_bucket_keys(runtime.snapshot))
+        runtime.swap(snapshot, compiled, upstreams)  # the last that can fail
+        load_spent(runtime.state, spent)
         self._spec = snapshot.server
         self._server.update(wire_settings(snapshot.server))
         return snapshot.version

@@ -36,6 +36,9 @@ class Plan(Struct):
     bounded: bool
     """Every request has a bound on its output, set by us where the client set none, so that a hard budget holds."""
 
+    first_line: int = 1
+    """Of the file, that is not empty."""
+
     @property
     def requests(self) -> int:
         return sum(one.requests for one in self.shares)

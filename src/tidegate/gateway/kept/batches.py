@@ -45,6 +45,7 @@ def create_batch(call: ObjectCall) -> None:
     plan = files.decode_details(file.details).plan
     if plan is None:
         raise bad_field(f"File `{file.id}` was not uploaded with purpose `batch`.", "input_file_id")
+    _check_endpoint(fields, file, plan)
     _check_still_allowed(call, plan)
     _create(call, file, plan, _encode(fields))  # of a name that stood there twice, the one that was looked at
 
@@ -203,6 +204,17 @@ def _registered(call: ObjectCall, place: Place, plan: Plan, body: bytes, grant: 
     )
     files.put(call, batch)
     return batch
+
+
+def _check_endpoint(fields: dict[str, Raw], file: Owned, plan: Plan) -> None:
+    """A provider would fail all of its lines, after a while. Azure's clients leave `/v1` out. Raises UnreadableRequest."""
+    endpoint = read_string(fields, "endpoint")
+    if endpoint.removeprefix("/v1") != plan.endpoint.removeprefix("/v1"):
+        message = (
+            f"`endpoint` is `{endpoint[:100]}`, but line {plan.first_line} of file `{file.id}` is for `{plan.endpoint}`, "
+            "as are all after it."
+        )
+        raise bad_field(message, "endpoint")
 
 
 def _check_still_allowed(call: ObjectCall, plan: Plan) -> None:

@@ -39,17 +39,18 @@ _encode = msgspec.json.Encoder().encode
 class Placing:
     """Takes the requests one by one; afterwards `pin` is where they go and `plan` what they come to."""
 
-    def __init__(self, call: ObjectCall, endpoint: str) -> None:
+    def __init__(self, call: ObjectCall, endpoint: str, first_line: int = 1) -> None:
         self._call = call
         self._shares: dict[str, Share] = {}
         self._targets: dict[str, tuple[CompiledTarget, Relay]] = {}
         self._region = call.consumer.region or _region(call)
         self.endpoint = endpoint
+        self._first_line = first_line
         self.pin: Pin | None = None
 
     @property
     def plan(self) -> Plan:
-        return Plan(self.endpoint, list(self._shares.values()), self._call.consumer.hard_budget)
+        return Plan(self.endpoint, list(self._shares.values()), self._call.consumer.hard_budget, self._first_line)
 
     def place(self, where: str, endpoint: Endpoint, body: bytes) -> bytes:
         """The request's body for the upstream. Raises UnreadableRequest, which names `where`."""
@@ -175,7 +176,7 @@ def place_lines(call: ObjectCall, content: bytes) -> Iterator[tuple[Placing, byt
             raise bad_field(f"{where} is not a JSON object: {error}.", "file") from error
         if placing is None or endpoint is None:
             endpoint = _endpoint(url, where)
-            placing = Placing(call, url)
+            placing = Placing(call, url, number)
         elif url != placing.endpoint:
             raise bad_field(f"{where}: `url` is `{url[:100]}`, and `{placing.endpoint}` in the lines before.", "file")
         body = fields.get("body")
