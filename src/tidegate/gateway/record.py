@@ -25,7 +25,7 @@ from tidegate.ledger.spool import SpoolFull
 from tidegate.state.memory import Grant
 from tidegate.wire.message import Request
 
-_MAY_HAVE_COST: Final = frozenset(("first-byte-timeout", "idle-timeout", "total-timeout", "reset", "malformed"))
+MAY_HAVE_COST: Final = frozenset(("first-byte-timeout", "idle-timeout", "total-timeout", "reset", "malformed"))
 """Faults after which an upstream may have served the call, and charged for it, all the same."""
 _MAX_DETAIL: Final = 300
 _NO_CLAIMS: Final = Claims((), [])
@@ -134,7 +134,7 @@ class CallRecord:
 
     def failed_usage(self) -> Usage:
         """Of a call that no upstream answered: nothing, unless one may have served it unseen; then unknown."""
-        uncertain = any(one.outcome in _MAY_HAVE_COST for one in self.attempts)
+        uncertain = any(one.outcome in MAY_HAVE_COST for one in self.attempts)
         return UNKNOWN_USAGE if uncertain else Usage(source="reported")
 
     def keep(self, runtime: Runtime, view: View | None, grant: Grant | None, end: End) -> int | None:

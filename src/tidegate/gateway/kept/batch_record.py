@@ -16,7 +16,15 @@ from tidegate.state.owned import Owned
 
 _COUNTS: Final = tuple(one.name for one in fields(Usage) if one.type is int)
 _UNITS: Final = tuple(one.name for one in fields(Units))
-_OUTCOMES: Final[dict[str, Outcome]] = {"failed": "failed", "cancelled": "cancelled", "expired": "cut"}
+UNSEEN: Final = "perhaps under way, its answer was lost"
+UNREGISTERED: Final = "under way, not in the registry"
+_OUTCOMES: Final[dict[str, Outcome]] = {
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "expired": "cut",
+    UNSEEN: "failed",
+    UNREGISTERED: "cut",
+}
 
 
 class Bill:

@@ -221,14 +221,17 @@ class BatchWatch:
         if one is not None:
             one = runtime.owned.find(one.owner, one.kind, one.id) or one
             details = details_of(one)
-            self._write(found, one, details, bill, status)
+            self._write(found.grant, one, details, bill, status)
             details.metered = True
             self._keep(one, details)
         self._tell(found, "settled")
 
-    def _write(self, found: _Open, one: Owned, details: BatchDetails, bill: Bill | None, status: str) -> None:
+    def lose(self, one: Owned, details: BatchDetails, grant: Grant | None, status: str) -> None:
+        """Of a batch that may run without being in the registry: its record, with an unknown cost."""
+        self._write(grant, one, details, None, status)
+
+    def _write(self, grant: Grant | None, one: Owned, details: BatchDetails, bill: Bill | None, status: str) -> None:
         runtime = self._runtime
-        grant = found.grant
         claims = Claims((), []) if grant is None else Claims(tuple(c.bucket for c in grant.counters), grant.amounts)
         record = record_of(one, details, bill, status, claims, runtime.clock.now_ns(), runtime.snapshot.version)
         try:

@@ -20,11 +20,13 @@ from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.kept import files
 from tidegate.gateway.kept.batch_answers import PATHS
 from tidegate.gateway.kept.batch_plan import BatchDetails, Plan, details_of, encode_details
+from tidegate.gateway.kept.batch_record import UNREGISTERED, UNSEEN
 from tidegate.gateway.kept.errand import Told
 from tidegate.gateway.kept.object_call import ObjectCall, Place
 from tidegate.gateway.kept.object_paths import missing
 from tidegate.gateway.kept.pages import anthropic_page, openai_page
 from tidegate.gateway.kept.placing import Placing, in_slices
+from tidegate.gateway.record import MAY_HAVE_COST
 from tidegate.state.memory import Grant
 from tidegate.state.owned import Owned
 
@@ -153,15 +155,24 @@ def _create(call: ObjectCall, place: Place, plan: Plan, body: bytes) -> None:
     call.making = True
 
     def then(told: Told) -> None:
+        details = _details(call, plan, grant)
         if told.status != 200:
             _give_back(call, grant)
+            if told.failure is not None and told.failure.kind in MAY_HAVE_COST:
+                details.reserved_nano = 0
+                call.watch.lose(_batch(call, place, "?", details), details, grant, UNSEEN)
             call.pass_fault(told)
             return
+        batch = _batch(call, place, "?", details)
         try:
-            batch = _registered(call, place, plan, told.body, grant)
+            described = files.read_described(told.body)
+            details.object = Raw(told.body)
+            batch = _batch(call, place, described.id, details)
+            files.put(call, batch)
         except Exception:
             if grant is not None:  # it runs, and nobody will learn what it used: charged as reserved
                 call.runtime.state.settle(grant, tokens=None, money_nano=None)
+            call.watch.lose(batch, details, grant, UNREGISTERED)
             raise
         call.watch.watch(batch, grant)
         call.watch.seen(batch, told.body)
@@ -179,11 +190,10 @@ def _give_back(call: ObjectCall, grant: Grant | None) -> None:
         call.runtime.state.release(grant)
 
 
-def _registered(call: ObjectCall, place: Place, plan: Plan, body: bytes, grant: Grant | None) -> Owned:
-    described = files.read_described(body)
+def _details(call: ObjectCall, plan: Plan, grant: Grant | None) -> BatchDetails:
     consumer = call.consumer
-    details = BatchDetails(
-        Raw(body),
+    return BatchDetails(
+        Raw(b"{}"),
         plan,
         call.runtime.ids.next(),
         consumer.team,
@@ -191,19 +201,20 @@ def _registered(call: ObjectCall, place: Place, plan: Plan, body: bytes, grant: 
         0 if grant is None else grant.money_nano,
         consumer.tags,
     )
-    models = {one.model for one in plan.shares}
-    batch = Owned(
+
+
+def _batch(call: ObjectCall, place: Place, name: str, details: BatchDetails) -> Owned:
+    models = {one.model for one in details.plan.shares}
+    return Owned(
         kind=call.asked.kind,
-        id=described.id,
-        owner=consumer.name,
+        id=name,
+        owner=call.consumer.name,
         provider=place.provider,
         credential=place.credential,
         created_ns=call.record.time_ns,
         model=models.pop() if len(models) == 1 else "",
         details=encode_details(details),
     )
-    files.put(call, batch)
-    return batch
 
 
 def _check_endpoint(fields: dict[str, Raw], file: Owned, plan: Plan) -> None:

@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 
+from tidegate.core.claims import Claims
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Price, Rates, Tariff
 from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest
 from tidegate.gateway.kept import batches
 from tidegate.gateway.kept.batch_answers import AnswerLines, LineUsage, read_state
-from tidegate.gateway.kept.batch_plan import Plan, price_in_batch
+from tidegate.gateway.kept.batch_plan import Plan, Share, price_in_batch
+from tidegate.gateway.kept.batch_record import record_of
 from tidegate.gateway.kept.errand import Told
 from tidegate.state.owned import NoRoom
+from tidegate.wire.client import Failure
 
 PLACE = SimpleNamespace(provider="house", credential="one")
-PLAN = Plan("/v1/chat/completions", [], bounded=True)
+PLAN = Plan("/v1/chat/completions", [Share("m", "up", None)], bounded=True)
 
 
 class State:
@@ -32,7 +35,7 @@ class State:
         self.ends.append("charged as reserved")
 
 
-def making(state: State, ask: Any) -> Any:
+def making(state: State, ask: Any, lost: list[Any] | None = None) -> Any:
     def put(one: object) -> None:
         raise NoRoom("the disk is full")
 
@@ -44,7 +47,11 @@ def making(state: State, ask: Any) -> Any:
         asked=SimpleNamespace(kind="batch"),
         consumer=SimpleNamespace(name="ann", team="files", tags={}),
         record=SimpleNamespace(time_ns=0, key="", notes=[]),
-        watch=SimpleNamespace(take=lambda owner, plan: SimpleNamespace(money_nano=5)),
+        watch=SimpleNamespace(
+            take=lambda owner, plan: SimpleNamespace(money_nano=5),
+            lose=lambda *told: [] if lost is None else lost.append(told),
+        ),
+        pass_fault=lambda told: None,
     )
 
 
@@ -58,18 +65,43 @@ def test_a_batch_that_cannot_be_asked_for_gives_back_what_it_took() -> None:
     assert state.ends == ["released"]
 
 
-@pytest.mark.parametrize("body", [b'{"id": "batch_1"}', b'{"id": "\xff"}', b"nonsense"])
-def test_a_batch_that_runs_unregistered_is_charged(body: bytes) -> None:
+def answered(told: Told) -> tuple[list[str], list[Any]]:
+    """How its grant ends, and what of it is recorded as lost."""
     waiting: list[Any] = []
 
     def ask(place: object, method: bytes, path: str, then: Any, **more: object) -> None:
         waiting.append(then)
 
     state = State()
-    batches._create(making(state, ask), PLACE, PLAN, b"{}")  # type: ignore[arg-type] - what it reads of a call
-    with pytest.raises(UnreadableRequest):
-        waiting[0](Told(200, [], body))
-    assert state.ends == ["charged as reserved"]
+    lost: list[Any] = []
+    batches._create(making(state, ask, lost), PLACE, PLAN, b"{}")  # type: ignore[arg-type] - what it reads of a call
+    try:
+        waiting[0](told)
+    except UnreadableRequest:
+        assert told.status == 200
+    return state.ends, lost
+
+
+@pytest.mark.parametrize("body", [b'{"id": "batch_1"}', b'{"id": "\xff"}', b"nonsense"])
+def test_a_batch_that_runs_unregistered_is_charged_and_recorded(body: bytes) -> None:
+    ends, ((one, details, _, status),) = answered(Told(200, [], body))
+    assert ends == ["charged as reserved"]
+    assert one.id == ("batch_1" if b"1" in body else "?")
+    record = record_of(one, details, None, status, Claims((), []), 1, "v")
+    assert (record.event.cost_nano, record.event.charged_nano, record.event.outcome) == (None, 5, "cut")
+
+
+def test_a_batch_whose_answer_is_lost_may_run() -> None:
+    """As with any call that was cut off: it is given back, and recorded with an unknown cost, to alarm on."""
+    ends, ((one, details, _, status),) = answered(Told(0, [], b"", Failure("reset", "gone")))
+    assert ends == ["released"]
+    record = record_of(one, details, None, status, Claims((), []), 1, "v")
+    assert (record.event.cost_nano, record.event.charged_nano, record.event.outcome) == (None, 0, "failed")
+
+
+@pytest.mark.parametrize("told", [Told(400, [], b"{}"), Told(0, [], b"", Failure("connect", "refused"))])
+def test_a_batch_that_was_never_made_leaves_no_record_of_its_own(told: Told) -> None:
+    assert answered(told) == (["released"], [])
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"status": "\xff"}', b"[" * 9000])
