@@ -54,6 +54,12 @@ def client(simulator: SimulatorThread, monkeypatch: pytest.MonkeyPatch) -> Itera
     client.close()
 
 
+def test_one_tool_at_a_time(client: Any) -> None:
+    for more, calls in (({}, 2), ({"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}, 1)):
+        answer = client.converse(modelId=MODEL, messages=BOTH, toolConfig=TOOLS, additionalModelRequestFields=more)
+        assert sum("toolUse" in block for block in answer["output"]["message"]["content"]) == calls
+
+
 def test_converse_whole_and_streamed(client: Any) -> None:
     whole = client.converse(modelId=MODEL, messages=HELLO)
     streamed = list(client.converse_stream(modelId=MODEL, messages=HELLO)["stream"])

@@ -83,6 +83,12 @@ def test_a_tool_without_a_description_has_a_null() -> None:
     assert tool == {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}
 
 
+def test_objects_are_repeated_whole() -> None:
+    response = whole(asked(reasoning={"effort": "high"}, text={"verbosity": "low"}))
+    assert response["reasoning"] == {"effort": "high", "summary": None}
+    assert response["text"] == {"format": {"type": "text"}, "verbosity": "low"}
+
+
 def test_every_response_in_a_stream() -> None:
     view = asked(stream=True, service_tier="flex")
     events = streamed(

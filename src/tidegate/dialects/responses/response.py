@@ -44,12 +44,15 @@ _ECHOED: Final[dict[str, Raw]] = {
     "user": Raw(b"null"),
 }
 """The request's settings that a response repeats, and what holds where the client set none."""
+_WHOLE: Final = frozenset(("reasoning", "text"))
+"""Of these objects, members that the client left out are told too."""
 _TOOL_MEMBERS: Final[dict[bytes, tuple[str, ...]]] = {b'"function"': ("description", "parameters", "strict")}
 """Members that the SDK's types, or Open Responses' schemas, want to be there, null at least."""
 _UNENDED: Final[Json] = {"completed_at": None, "incomplete_details": None}
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 _encode = msgspec.json.encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_tools = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 
 
@@ -130,7 +133,11 @@ class Shell:
 
 def _asked(view: View, name: str, default: Raw) -> Raw:
     asked = view.fields.get(name)
-    return default if asked is None or present(asked) is None else asked
+    if asked is None or present(asked) is None:
+        return default
+    if name not in _WHOLE:
+        return asked
+    return Raw(_encode({**_decode_object(default), **_decode_object(asked)}))
 
 
 def _tools(view: View) -> list[Json]:

@@ -57,7 +57,7 @@ def read_converse(fields: Fields, stream: bool, behaviour: Behaviour, *, countin
         stop=inference.texts("stopSequences"),
         tools=tools,
         tool_choice=choice,
-        parallel=True,
+        parallel=_parallel(fields),
         json_schema=_read_format(fields),
         thinks=_thinks(fields),
     )
@@ -186,6 +186,13 @@ def _thinks(fields: Fields) -> bool:
     more = fields.inner("additionalModelRequestFields")
     thinking = None if more is None else more.inner("thinking")
     return thinking is not None and thinking.text("type") in ("enabled", "adaptive")
+
+
+def _parallel(fields: Fields) -> bool:
+    """Claude's own setting, for which Converse has no place of its own."""
+    more = fields.inner("additionalModelRequestFields")
+    choice = None if more is None else more.inner("tool_choice")
+    return choice is None or not choice.flag("disable_parallel_tool_use")
 
 
 def _text(block: Fields) -> str:
