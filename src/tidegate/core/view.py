@@ -49,7 +49,7 @@ UNMETERED: frozenset[Operation] = frozenset(
 OPAQUE: frozenset[Operation] = frozenset(
     ("speech", "transcription", "translation", "passthrough", "inference", "prediction")
 )
-"""Their answers are of whatever content type the upstream says."""
+"""Their answers are of whatever content type the upstream says, where nothing is translated."""
 FORMS: frozenset[Operation] = frozenset(
     ("image_edit", "image_variation", "transcription", "translation", "inference", "prediction")
 )
@@ -195,6 +195,8 @@ class View(Struct):
     """It is answered before it is done."""
     pin: Pin | None = None
     """Set where the call cannot go to any other credential."""
+    answer_media: str = ""
+    """The content type of an answer that was translated: put there by the client's encoder, "" where it is JSON."""
     kept: bytes = b""
     """The answer as the client may ask for it again: put there by the client's encoder, b"" where nothing shall be kept."""
     headers: list[tuple[bytes, bytes]] = []

@@ -65,6 +65,8 @@ class Answer(Struct):
     """`reranking.Rankings`, likewise."""
     pictures: Struct | None = None
     """`painting.Pictures`, likewise."""
+    speech: Struct | None = None
+    """`speaking.Speech`, likewise."""
 
 
 class StreamEvent(Struct):

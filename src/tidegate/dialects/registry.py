@@ -32,6 +32,7 @@ from tidegate.dialects.predictive import OpenInference, TensorFlowServing, Torch
 from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.reshaping import Exploding, Folding
 from tidegate.dialects.responses import AzureResponses, Responses
+from tidegate.dialects.speaking import AsksForSpeech, Speaks, SpeechTranslation
 from tidegate.dialects.translation import Translation
 from tidegate.dialects.vertex import Vertex, VertexClaude, VertexImagen
 from tidegate.dialects.vertex.names import is_claude
@@ -127,6 +128,8 @@ def relay_between(client: str, serving: Dialect, operation: Operation, streams: 
         return None if said is None or served is None else RerankTranslation(said, served, serving)
     if operation in ("image", "image_edit") and isinstance(asking, AsksForPaintings) and isinstance(serving, Paints):
         return PaintingTranslation(asking.painting, serving.painter, serving)
+    if operation == "speech" and isinstance(asking, AsksForSpeech) and isinstance(serving, Speaks):
+        return SpeechTranslation(asking.speech, asking, serving.speaker, serving)
     return None
 
 

@@ -19,7 +19,7 @@ from tidegate.decide.route import (
     Candidate,
 )
 from tidegate.dialects.counting import CountsTokens, estimated_tokens
-from tidegate.dialects.dialect import FORM_HEADS, UnreadableRequest
+from tidegate.dialects.dialect import FORM_HEADS, Relay, UnreadableRequest
 from tidegate.dialects.remote import NeedsBytes
 from tidegate.gateway.attempts.attempt import Attempt, UpstreamFault
 from tidegate.gateway.attempts.kinds import AttemptKind, attempt_kind
@@ -187,7 +187,10 @@ class Call:
 
     def _kind(self, attempt: Attempt, usual: str) -> str:
         """The line that says an answer's content type."""
-        return content_type(attempt.headers) if self._view.operation in OPAQUE else usual
+        if attempt.relay.native and self._view.operation in OPAQUE:
+            return content_type(attempt.headers)
+        told = self._view.answer_media
+        return f"content-type: {told}\r\n" if told else usual
 
     def settle_stream(self, attempt: Attempt, problem: Problem | None, detail: str) -> None:
         if attempt is not self._attempt:
@@ -277,7 +280,7 @@ class Call:
             return
         self._trials.count(candidate)
         credential = self._upstreams.credential(target.provider.name, candidate.credential)
-        kind = self._kind_of_attempt() if outgoing.stream == view.stream else reshaping_kind(view)
+        kind = self._kind_of_attempt(outgoing.relay) if outgoing.stream == view.stream else reshaping_kind(view)
         attempt = kind(self, candidate, outgoing.dialect, outgoing.relay, view)
         now = attempt.started = runtime.clock.monotonic()
         self._attempt = attempt
@@ -311,8 +314,8 @@ class Call:
         """The end of the upstream's head."""
         return b"content-length: %d\r\n\r\n" % len(body)
 
-    def _kind_of_attempt(self) -> AttemptKind:
-        return attempt_kind(self._view)
+    def _kind_of_attempt(self, relay: Relay) -> AttemptKind:
+        return attempt_kind(self._view, native=relay.native)
 
     def _fetch(self, candidate: Candidate, needs: NeedsBytes) -> None:
         """This upstream takes bytes where the client gave URLs: the call waits for them, once."""

@@ -49,6 +49,7 @@ def encoded(view: View, target: CompiledTarget, *, output_cap: int | None, stric
         raise unserved(view, provider.dialect)
     view.dropped = view.left = view.upstream_headers = ()  # of the attempt before
     view.first_call_alone, view.calls_left_out = False, 0
+    view.answer_media = ""
     try:
         body = relay.encode_request(view, target.upstream, output_cap=output_cap)
     except (NeedsBytes, UnreadableRequest):

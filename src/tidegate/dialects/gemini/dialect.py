@@ -26,10 +26,12 @@ from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.gemini.painting import GeminiPainting
 from tidegate.dialects.gemini.paths import SINGLE, key_in_query, match_path, resource, upstream_path
 from tidegate.dialects.gemini.signatures import without_foreign
+from tidegate.dialects.gemini.speaking import GeminiSpeaking
 from tidegate.dialects.gemini.usage import usage_of
 from tidegate.dialects.listing import ListedModel
 from tidegate.dialects.painting import PaintingUpstream
 from tidegate.dialects.service_tiers import asked_tier
+from tidegate.dialects.speaking import SpeechUpstream
 from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
@@ -52,6 +54,7 @@ class Gemini:
     chat: ChatCodec | None = GeminiChat()
     embedding: EmbeddingCodec = GeminiEmbedding()
     painter: PaintingUpstream = GeminiPainting()
+    speaker: SpeechUpstream = GeminiSpeaking()
     client_paths: Mapping[bytes, Operation] = {}
     prefix: bytes = b"/gemini"
     matches_paths: bool = True

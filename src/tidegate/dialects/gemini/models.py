@@ -1,8 +1,10 @@
 """What a Gemini model takes, by its name.
 
-Source: https://ai.google.dev/gemini-api/docs/thinking and https://ai.google.dev/gemini-api/docs/thought-signatures.
+Source: https://ai.google.dev/gemini-api/docs/thinking, https://ai.google.dev/gemini-api/docs/thought-signatures and
+https://ai.google.dev/gemini-api/docs/generate-content/speech-generation.
 """
 
+import re
 from typing import Any, Final
 
 from tidegate.dialects.canon import Effort, Thinking
@@ -25,6 +27,15 @@ _LEVELS: Final[dict[Effort, str]] = {
     "xhigh": "XHIGH",
     "max": "XHIGH",
 }
+
+_VERSION: Final = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_STYLES_BESIDE: Final = (3, 8)
+
+
+def styles_beside_text(model: str) -> bool:
+    """Of models that speak: the text is said word for word, and how it shall be said stands beside it."""
+    version = _VERSION.match(_bare(model))
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= _STYLES_BESIDE
 
 
 def signs_calls(model: str) -> bool:

@@ -188,10 +188,7 @@ class Attempt:
         try:
             return read()
         except RefusedAnswer as refused:
-            told = refused.fault
-            self.owner.faulted(
-                self, UpstreamFault("status", _REFUSED, self.headers, b"", told, told.message, refused.usage)
-            )
+            self.refused(refused)
             return None
         except UnreadableAnswer as error:
             detail = str(error)
@@ -203,6 +200,13 @@ class Attempt:
 
     def unreadable(self, detail: str) -> None:
         self.malformed(detail)
+
+    def refused(self, refusal: RefusedAnswer) -> None:
+        """The upstream would not do it, with a status of success."""
+        told = refusal.fault
+        self.owner.faulted(
+            self, UpstreamFault("status", _REFUSED, self.headers, b"", told, told.message, refusal.usage)
+        )
 
     def malformed(self, detail: str) -> None:
         self.owner.faulted(self, UpstreamFault("malformed", self.status, self.headers, b"", Fault("", "", ""), detail))
@@ -230,7 +234,7 @@ class UnaryAttempt(Attempt):
 def whole_answer(attempt: Attempt) -> tuple[Usage, bytes]:
     """(what it used, the client's body). Raises UnreadableAnswer."""
     view, relay, body = attempt.view, attempt.relay, attempt.body()
-    if view.operation in OPAQUE and not _is_object(attempt.headers, body):
+    if view.operation in OPAQUE and relay.native and not _is_object(attempt.headers, body):
         return UNKNOWN_USAGE, body
     answer = relay.read_answer(view.operation, body)
     usage = answer.usage
@@ -240,6 +244,8 @@ def whole_answer(attempt: Attempt) -> tuple[Usage, bytes]:
         named = usage_in_headers(attempt.dialect)
         if named is not None:
             usage = answer.usage = named.read_usage_headers(attempt.headers)
+    if view.operation == "speech":
+        usage = replace(usage, units=view.units, source="reported")  # what was asked to be said is known in any case
     return usage, relay.encode_answer(answer, view)
 
 
@@ -318,6 +324,16 @@ class StreamAttempt(Attempt):
 
     def unreadable(self, detail: str) -> None:
         self._break(detail)
+
+    def refused(self, refusal: RefusedAnswer) -> None:
+        told = refusal.fault
+        if self.exchange is None:
+            self.over = True
+            self.cancel()
+            super().refused(refusal)
+        else:
+            code = told.code or told.type or "upstream_error"
+            self._break(told.message, self.reader.problem(Problem(status=_REFUSED, code=code, message=told.message)))
 
     def on_failure(self, failure: Failure) -> None:
         if self.exchange is None:

@@ -24,7 +24,10 @@ _STREAMED: Final[Mapping[Operation, AttemptKind]] = {
 """Of operations that are not read as text is."""
 
 
-def attempt_kind(view: View) -> AttemptKind:
+def attempt_kind(view: View, *, native: bool) -> AttemptKind:
+    """`native`: the answer is given on as it comes, where its operation allows that."""
     if view.stream:
         return _STREAMED.get(view.operation, StreamAttempt)
+    if not native and view.operation in UNMETERED:
+        return UnaryAttempt
     return _WHOLE.get(view.operation, UnaryAttempt)

@@ -74,7 +74,7 @@ class MediaStreamAttempt(StreamAttempt):
     def on_head(self, status: int, headers: Headers) -> None:
         super().on_head(status, headers)
         media = header_value(headers, b"content-type").lower()
-        self.whole = status == 200 and not media.startswith(self.relay.upstream_media)
+        self.whole = status == 200 and self.relay.native and not media.startswith(self.relay.upstream_media)
 
     def on_data(self, data: bytes) -> None:
         if not self.whole:

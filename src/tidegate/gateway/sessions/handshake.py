@@ -109,7 +109,7 @@ class Handshake(Call):
             )
         )
 
-    def _kind_of_attempt(self) -> AttemptKind:
+    def _kind_of_attempt(self, relay: Relay) -> AttemptKind:
         return HandshakeAttempt
 
     def _end(self, end: End) -> int | None:
