@@ -151,6 +151,7 @@ spec: {targets: [{provider: vertex, model: claude-sonnet-4-5@20250929}]}
 - On GCE, GKE with workload identity and Cloud Run: `credentials: [{metadataServer: true}]`, and no key at all.
 - Express mode: `credentials: [{apiKey: {env: GOOGLE_API_KEY}}]` and no `project`; Gemini's models alone.
 - Image models: see [images](#images).
+- Models that speak or hear: see [audio](#audio).
 - Clients: `google-genai` with `vertexai=True` and `AnthropicVertex` work with the gateway's address as `base_url` (for
   `AnthropicVertex` with `/v1` behind it) and a key of the gateway as their access token. The project and location that they
   name mean nothing here. All other clients reach these models as any others.
@@ -177,6 +178,24 @@ whole, as base64; `stream` and URLs in answers are refused. Whatever else a mode
   one price: where a model's depends on size or quality, write the highest.
 - Google announced the end of Imagen for August 2026 and Amazon that of Nova Canvas for September 2026: both are for those
   who still have them.
+
+## Audio
+
+Providers of OpenAI's and Azure's dialect serve `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`
+natively. Gemini's models serve them with dialect `gemini` and `vertex`; what they do not have is refused by name, and goes
+to the Model's next target if that has it.
+
+- Models that speak (`gemini-3.8-flash-tts`, `gemini-2.5-flash-preview-tts`, `task: speech`) give samples of 24 kHz:
+  `response_format` is `wav` or `pcm`. A request that names none asks for `mp3`, OpenAI's default, which would need an
+  encoder: it is refused like the others. `voice` is one of Google's (`Kore`, `Puck`, ...); OpenAI's names (`alloy`, ...)
+  are refused, since any other voice would be another speaker. `instructions` are the style; before 3.8, which has a field
+  for it, they stand before the text. `speed` is 1. `stream_format: sse` streams.
+- Chat models that hear (`gemini-2.5-flash`, `task: transcription`) are told to write down what is spoken, or its English.
+  Answers are `json`, `text` or a stream; times, speakers and log probabilities (`verbose_json`, `srt`, `vtt`,
+  `diarized_json`, `timestamp_granularities`, `include`) are refused. `language`, `prompt` and `keywords` are told to the
+  model. A transcript that the model's bound on its output cuts is an error, never half a transcript.
+- Recordings go along in the request: WAV, MP3, AAC, FLAC, Ogg; AIFF on the Gemini API alone, WebM and MP4 on Vertex AI
+  alone, and there up to about 15 MB. What a file is tells its content first, then its name.
 """
 
 

@@ -33,6 +33,7 @@ from tidegate.dialects.reranking import Reranks, RerankTranslation
 from tidegate.dialects.reshaping import Exploding, Folding
 from tidegate.dialects.responses import AzureResponses, Responses
 from tidegate.dialects.speaking import AsksForSpeech, Speaks, SpeechTranslation
+from tidegate.dialects.transcribing import AsksForTranscripts, Hears, TranscriptTranslation
 from tidegate.dialects.translation import Translation
 from tidegate.dialects.vertex import Vertex, VertexClaude, VertexImagen
 from tidegate.dialects.vertex.names import is_claude
@@ -128,8 +129,16 @@ def relay_between(client: str, serving: Dialect, operation: Operation, streams: 
         return None if said is None or served is None else RerankTranslation(said, served, serving)
     if operation in ("image", "image_edit") and isinstance(asking, AsksForPaintings) and isinstance(serving, Paints):
         return PaintingTranslation(asking.painting, serving.painter, serving)
+    if operation in ("transcription", "translation"):
+        return _writing_down(asking, serving)
     if operation == "speech" and isinstance(asking, AsksForSpeech) and isinstance(serving, Speaks):
         return SpeechTranslation(asking.speech, asking, serving.speaker, serving)
+    return None
+
+
+def _writing_down(asking: Dialect, serving: Dialect) -> Relay | None:
+    if isinstance(asking, AsksForTranscripts) and isinstance(serving, Hears) and serving.chat is not None:
+        return TranscriptTranslation(asking.transcripts, asking, serving, serving.chat, serving.hearing)
     return None
 
 

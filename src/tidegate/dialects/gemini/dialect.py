@@ -32,6 +32,7 @@ from tidegate.dialects.listing import ListedModel
 from tidegate.dialects.painting import PaintingUpstream
 from tidegate.dialects.service_tiers import asked_tier
 from tidegate.dialects.speaking import SpeechUpstream
+from tidegate.dialects.transcribing import Hearing
 from tidegate.wire.sse import SseSplitter
 
 _FILE_TOKENS: Final = 258_000
@@ -40,6 +41,10 @@ WHOLE_REQUEST: Final = ("generateContentRequest", "generate_content_request")
 _CACHED: Final = ("cachedContent", "cached_content")
 """A part of the prompt that is at the upstream alone."""
 _AFFINITY_BYTES: Final = 1_024
+_SOUNDS: Final = ("aac", "aiff", "flac", "mp3", "ogg", "wav")
+"""Source: https://ai.google.dev/gemini-api/docs/audio."""
+_MOST_INLINE_BYTES: Final = 100_000_000
+"""Source: https://ai.google.dev/gemini-api/docs/file-input-methods."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -55,6 +60,7 @@ class Gemini:
     embedding: EmbeddingCodec = GeminiEmbedding()
     painter: PaintingUpstream = GeminiPainting()
     speaker: SpeechUpstream = GeminiSpeaking()
+    hearing: Hearing = Hearing(formats={name: name for name in _SOUNDS}, most_bytes=_MOST_INLINE_BYTES)
     client_paths: Mapping[bytes, Operation] = {}
     prefix: bytes = b"/gemini"
     matches_paths: bool = True

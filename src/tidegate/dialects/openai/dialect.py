@@ -42,11 +42,13 @@ from tidegate.dialects.openai.painting import OpenAIPainting
 from tidegate.dialects.openai.recording import read_recording, recording_usage, speech_by_events, spoken
 from tidegate.dialects.openai.reranking import TOP_K, JinaRerank, as_jina
 from tidegate.dialects.openai.speaking import OpenAISpeaking
+from tidegate.dialects.openai.transcribing import OpenAITranscripts
 from tidegate.dialects.openai.usage import rerank_usage_of, usage_of
 from tidegate.dialects.painting import PaintingCodec
 from tidegate.dialects.reranking import RerankCodec, most_searches, repeated_query
 from tidegate.dialects.service_tiers import asked_tier, tiered
 from tidegate.dialects.speaking import SpeechCodec
+from tidegate.dialects.transcribing import TranscriptCodec
 from tidegate.wire.sse import SseSplitter
 
 PATHS: Final[Mapping[Operation, str]] = {
@@ -106,6 +108,7 @@ class OpenAI:
     reranking: RerankCodec | None = JinaRerank()
     painting: PaintingCodec = OpenAIPainting()
     speech: SpeechCodec = OpenAISpeaking()
+    transcripts: TranscriptCodec = OpenAITranscripts()
     client_paths: Mapping[bytes, Operation] = {b"/v1" + path.encode(): operation for operation, path in PATHS.items()}
     prefix: bytes = b"/openai"
     matches_paths: bool = False

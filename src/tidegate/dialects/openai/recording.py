@@ -16,6 +16,8 @@ from tidegate.dialects.openai.forms import flag, model_asked, read_parts, single
 
 _LONGEST: Final = 32_768
 """Tokens of the longest recording that vendors take (25 minutes, at about ten tokens a second), twice over."""
+_MOST_TOKENS_PER_SECOND: Final = 32
+"""As Gemini counts sound; others take fewer."""
 _LEAST_BYTES_PER_SECOND: Final = 750
 """Of the most frugal speech codec at its lowest rate (six kilobits)."""
 _LONGEST_SECONDS: Final = 1e9
@@ -75,7 +77,7 @@ def read_recording(dialect: str, operation: Operation, body: bytes, tells: PathT
         # A second of speech is about ten tokens, and 32 kB where it is not compressed.
         estimated_input_tokens=(said >> 2) + (size >> 12) + 1,
         # No recording has more tokens than bytes; a long one has six kilobits to a second or more.
-        worst_input_tokens=said + min(size, _LONGEST + (size >> 6)),
+        worst_input_tokens=said + min(size, _LONGEST + size * _MOST_TOKENS_PER_SECOND // _LEAST_BYTES_PER_SECOND),
         max_output_tokens=None,
         units=Units(audio_ms=size * 1000 // _LEAST_BYTES_PER_SECOND),
         parts=form,

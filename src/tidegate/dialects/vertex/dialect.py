@@ -17,6 +17,7 @@ from tidegate.dialects.embedding import EmbeddingCodec, Embeddings
 from tidegate.dialects.fields import bad_field, present, read_fields
 from tidegate.dialects.gemini.dialect import WHOLE_REQUEST, Gemini, generation
 from tidegate.dialects.gemini.paths import match_path
+from tidegate.dialects.transcribing import Hearing
 from tidegate.dialects.vertex.embedding import ANSWERS, BATCH, FORMS, PREDICT, SINGLE, VertexEmbedding, form_for
 from tidegate.dialects.vertex.names import endpoint, published
 
@@ -24,6 +25,10 @@ VERSION: Final = "v1beta1"
 _PATH: Final = re.compile(rb"/v1(?:alpha|beta|beta1)?/(.+):(predict|embedContent|batchEmbedContents)")
 _EMBEDDING_VERBS: Final = {PREDICT: "predict", SINGLE: "embedContent", BATCH: "batchEmbedContents"}
 _AFFINITY_BYTES: Final = 1_024
+_SOUNDS: Final = {**{name: name for name in ("flac", "mp3", "mp4", "ogg", "wav", "webm")}, "aac": "x-aac"}
+"""Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/multimodal/audio-understanding."""
+_MOST_INLINE_BYTES: Final = 20_000_000
+"""Source: https://firebase.google.com/docs/ai-logic/input-file-requirements."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -34,6 +39,7 @@ class Vertex(Gemini):
 
     name: str = "vertex"
     embedding: EmbeddingCodec = VertexEmbedding()
+    hearing: Hearing = Hearing(formats=_SOUNDS, most_bytes=_MOST_INLINE_BYTES)
     prefix: bytes = b"/vertex"
     telling_headers: tuple[bytes, ...] = ()
 
