@@ -122,7 +122,7 @@ def suite() -> Path:
     if not (folder / _RUNNER).exists():
         raise SystemExit(f"{folder} has no {_RUNNER}: it is no checkout of {_REPOSITORY}")
     if not (folder / "node_modules" / ".bin" / "bun").exists():
-        _run("npm", "install", "--no-fund", "--no-audit", "--no-save", "--ignore-scripts", ".", _BUN, folder=folder)
+        _run("npm", "install", "--no-fund", "--no-audit", "--no-save", "--ignore-scripts", _BUN, folder=folder)
         _run("node", "node_modules/bun/install.js", folder=folder)
     if not (folder / _SCHEMAS).exists():
         _run("node_modules/.bin/kubb", "generate", folder=folder)
