@@ -202,7 +202,12 @@ def test_every_metric_is_there(trial: Trial) -> None:
             "tidegate_bucket_limit",
         ),
         *("tidegate_reserved", "tidegate_upstream_connections", "tidegate_client_connections", "tidegate_spool_ready"),
-        *("tidegate_snapshot_info", "tidegate_records_lost_total", "process_cpu_seconds_total"),
+        *(
+            "tidegate_remote_files_total",
+            "tidegate_snapshot_info",
+            "tidegate_records_lost_total",
+            "process_cpu_seconds_total",
+        ),
         *("process_resident_memory_bytes", "tidegate_unknown_cost_calls_total", "tidegate_breaker_open"),
     }
     elsewhere = {"tidegate_breaker_open"}  # the circuit of these tests never opens

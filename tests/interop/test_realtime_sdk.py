@@ -496,6 +496,28 @@ def test_what_would_be_billed_apart_is_refused_under_a_hard_budget(tmp_path: Any
     assert [event.outcome for event in recorded(gateway.data_dir)] == ["refused", "ok"]
 
 
+def test_a_session_ends_when_it_is_silent_and_when_it_is_too_long(tmp_path: Any, provider: SimulatorThread) -> None:
+    env = {f"KEY_{name.upper()}": key for name, key in KEYS.items()} | {"UP_KEY": UPSTREAM_KEY}
+    bounds = "\n---\nkind: Gateway\nmetadata: {name: g}\nspec: {timeouts: {session: 1s, sessionIdle: 300ms}}\n"
+    with gateway_process(tmp_path, CONFIG.replace("URL", provider.url) + bounds, env=env) as gateway:
+
+        async def main(talk: bool) -> tuple[int, str]:
+            async with dial(gateway) as client:
+                await hear(client, "session.created")
+                with pytest.raises(ConnectionClosed) as caught:
+                    while True:
+                        if talk:
+                            await say(client, type="session.update", session={"type": "realtime"})
+                        await client.recv()
+                assert caught.value.rcvd is not None
+                return caught.value.rcvd.code, caught.value.rcvd.reason
+
+        assert run(main(talk=False)) == (1001, "no message has passed for too long")
+        assert run(main(talk=True)) == (1001, "the session has reached its longest time")
+        assert settled(gateway)["reserved"] == 0
+    assert [event.outcome for event in recorded(gateway.data_dir)] == ["ok", "ok"]
+
+
 # Stopping and reloading.
 
 

@@ -156,6 +156,10 @@ HELP: Final[dict[str, tuple[str, str]]] = {
     "tidegate_breaker_open": ("gauge", "1 while a target's circuit is open."),
     "tidegate_upstream_connections": ("gauge", "Connections to a provider, by state."),
     "tidegate_client_connections": ("gauge", "Open client connections."),
+    "tidegate_remote_files_total": (
+        "counter",
+        "Files that calls gave by URL: fetched, kept, shared with a call, failed.",
+    ),
     "tidegate_spool_ready": ("gauge", "1 while usage events can be recorded; at 0 new calls are refused."),
     "tidegate_snapshot_info": ("gauge", "The loaded configuration's version."),
     "process_cpu_seconds_total": ("counter", "CPU time of the worker."),

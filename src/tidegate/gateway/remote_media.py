@@ -50,9 +50,12 @@ class RemoteMedia:
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
+        self._underway: dict[str, _Errand] = {}
         self._waiting: deque[_Errand] = deque()
         self._running = 0
         self.spec = spec
+        self.counts = {"fetched": 0, "kept": 0, "shared": 0, "failed": 0}
+        """Files that calls wanted, by how they were had: fetched, kept from before, with another call's; or not at all."""
         self._fetcher = _fetcher(spec, loop)
 
     def configure(self, spec: RemoteMediaSpec) -> None:
@@ -64,6 +67,7 @@ class RemoteMedia:
         self._fetcher = _fetcher(spec, self.loop)
         self._kept.clear()
         self._kept_bytes = 0
+        self._underway.clear()
 
     def close(self) -> None:
         self._fetcher.close()
@@ -86,9 +90,31 @@ class RemoteMedia:
         if kept is None or kept.until <= self._clock.monotonic():
             return None
         self._kept.move_to_end(url)
+        self.counts["kept"] += 1
         return kept.file
 
+    def errand(self, url: str, call: "Fetching") -> "_Errand":
+        """What is under way for one call is there for all that want it."""
+        errand = self._underway.get(url)
+        if errand is None:
+            errand = self._underway[url] = _Errand(self, url)
+        else:
+            self.counts["shared"] += 1
+        errand.calls.append(call)
+        return errand
+
     def begin(self, errand: "_Errand") -> None:
+        if errand.begun:
+            return
+        errand.begun = True
+        self._place(errand)
+
+    def left(self, errand: "_Errand") -> None:
+        """It has ended, or nobody waits for it any more."""
+        if self._underway.get(errand.url) is errand:
+            del self._underway[errand.url]
+
+    def _place(self, errand: "_Errand") -> None:
         if self._running < _MOST_AT_ONCE:
             self._running += 1
             errand.start(self._fetcher)
@@ -100,7 +126,7 @@ class RemoteMedia:
         while self._waiting and self._running < _MOST_AT_ONCE:
             errand = self._waiting.popleft()
             if not errand.over:
-                self.begin(errand)
+                self._place(errand)
 
     def keep(self, url: str, file: FetchedBytes, headers: Headers) -> None:
         seconds = _kept_seconds(headers)
@@ -121,7 +147,7 @@ class Fetching:
         self._told: Told | None = told
         self._field = needs.problem.field
         self._found: dict[str, FetchedBytes] = {}
-        self._errands: list[_Errand] = []
+        self._errands: dict[str, tuple[_Errand, Kind]] = {}
         self._size = 0
         self._handle = store.loop.call_soon(self._begin, needs.wanted)
         self._timer = store.loop.call_later(seconds, self._fail, f"the files by URL did not come within {seconds:g} s")
@@ -131,8 +157,9 @@ class Fetching:
         self._told = None
         self._handle.cancel()
         self._timer.cancel()
-        for errand in self._errands:
-            errand.cancel()
+        for errand, _ in self._errands.values():
+            errand.leave(self)
+        self._errands.clear()
 
     def _begin(self, wanted: Mapping[str, Kind]) -> None:
         if len(wanted) > _MOST_OF_A_CALL:
@@ -141,26 +168,21 @@ class Fetching:
         for url, kind in wanted.items():
             file = self._store.find(url)
             if file is None:
-                self._errands.append(_Errand(self._store, self, url, kind))
+                self._errands[url] = (self._store.errand(url, self), kind)
             elif not self._take(url, kind, file):
                 return
-        for errand in self._errands.copy():
+        for errand, _ in list(self._errands.values()):
             self._store.begin(errand)
         self._look()
 
-    def came(self, errand: "_Errand", told: FetchedFile | FetchFailed) -> None:
-        self._errands.remove(errand)
-        if isinstance(told, FetchFailed):
-            self._fail(f"the file at {told.host} could not be fetched: {told.reason}")
+    def came(self, url: str, told: FetchedBytes | str) -> None:
+        """A file, or why there is none."""
+        awaited = self._errands.pop(url, None)
+        if awaited is None:
             return
-        media_type = _media_type(told)
-        if media_type is None:
-            message = f"the file at {host_of(errand.url)} is no picture (PNG, JPEG, GIF, WebP) and no PDF document"
-            self._fail(message)
-            return
-        file = FetchedBytes(media_type, b64encode(told.body).decode())
-        self._store.keep(errand.url, file, told.headers)
-        if self._take(errand.url, errand.kind, file):
+        if isinstance(told, str):
+            self._fail(told)
+        elif self._take(url, awaited[1], told):
             self._look()
 
     def _take(self, url: str, kind: Kind, file: FetchedBytes) -> bool:
@@ -192,31 +214,51 @@ class Fetching:
 
 
 class _Errand:
-    """One file for one call."""
+    """One file, for all calls that want it now."""
 
-    def __init__(self, store: RemoteMedia, owner: Fetching, url: str, kind: Kind) -> None:
+    def __init__(self, store: RemoteMedia, url: str) -> None:
         self._store = store
-        self._owner = owner
         self._fetch: Fetch | None = None
         self.url = url
-        self.kind = kind
+        self.calls: list[Fetching] = []
+        self.begun = False
         self.over = False
 
     def start(self, fetcher: Fetcher) -> None:
         self._fetch = fetcher.fetch(self.url, self._done)
 
-    def cancel(self) -> None:
-        if self.over:
+    def leave(self, call: Fetching) -> None:
+        """The last one out ends it."""
+        if call in self.calls:
+            self.calls.remove(call)
+        if self.over or self.calls:
             return
         self.over = True
+        self._store.left(self)
         if self._fetch is not None:
             self._fetch.cancel()
             self._store.ended()
 
     def _done(self, told: FetchedFile | FetchFailed) -> None:
         self.over = True
-        self._store.ended()
-        self._owner.came(self, told)
+        store = self._store
+        store.left(self)
+        store.ended()
+        file = self._read(told)
+        store.counts["failed" if isinstance(file, str) else "fetched"] += 1
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call.came(self.url, file)
+
+    def _read(self, told: FetchedFile | FetchFailed) -> FetchedBytes | str:
+        if isinstance(told, FetchFailed):
+            return f"the file at {told.host} could not be fetched: {told.reason}"
+        media_type = _media_type(told)
+        if media_type is None:
+            return f"the file at {host_of(self.url)} is no picture (PNG, JPEG, GIF, WebP) and no PDF document"
+        file = FetchedBytes(media_type, b64encode(told.body).decode())
+        self._store.keep(self.url, file, told.headers)
+        return file
 
 
 def _fetcher(spec: RemoteMediaSpec, loop: asyncio.AbstractEventLoop) -> Fetcher:

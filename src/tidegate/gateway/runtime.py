@@ -122,5 +122,7 @@ class Runtime:
             yield "tidegate_upstream_connections", (("provider", provider), ("state", "open")), opened
             yield "tidegate_upstream_connections", (("provider", provider), ("state", "idle")), idle
         yield "tidegate_client_connections", (), client_connections
+        for outcome, count in self.remote_media.counts.items():
+            yield "tidegate_remote_files_total", (("outcome", outcome),), count
         yield "tidegate_spool_ready", (), int(self.spool.ready)
         yield "tidegate_snapshot_info", (("version", self.snapshot.version),), 1

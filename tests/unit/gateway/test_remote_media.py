@@ -124,6 +124,45 @@ def test_sixteen_are_fetched_at_once() -> None:
     run(trial())
 
 
+def test_two_calls_for_one_file_fetch_it_once() -> None:
+    async def trial() -> None:
+        store = Store()
+        first = await store.ask("a", "b")
+        await store.ask("a")
+        await store.ask("a", kind=File)
+        assert [url for url, _ in store.fetcher.asked] == ["a", "b"]
+        first.cancel()  # `b` is nobody's then, `a` is still others'
+        assert store.fetcher.cancelled == 1
+        store.fetcher.answer(0)
+        assert store.heard[0]["a"].media_type == "image/png"
+        assert "and not a PDF document" in store.heard[1].message
+        assert store.media._running == 0
+        assert store.media.counts == {"fetched": 1, "kept": 0, "shared": 2, "failed": 0}
+        await store.ask("b")
+        store.fetcher.asked[2][1](FetchFailed("b.example", "no"))
+        await store.ask("a")
+        assert store.media.counts == {"fetched": 1, "kept": 1, "shared": 2, "failed": 1}
+
+    run(trial())
+
+
+def test_nothing_is_shared_that_was_begun_by_other_rules() -> None:
+    async def trial() -> None:
+        store = Store()
+        await store.ask("a")
+        store.media.configure(RemoteMediaSpec(max_bytes=5))
+        second = Fetcher()
+        made: Any = second
+        store.media._fetcher = made
+        await store.ask("a")
+        assert len(second.asked) == 1
+        store.fetcher.answer(0)
+        second.answer(0)
+        assert len(store.heard) == 2
+
+    run(trial())
+
+
 def test_one_that_fails_ends_the_others() -> None:
     async def trial() -> None:
         store = Store()
