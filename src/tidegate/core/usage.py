@@ -69,9 +69,8 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def input_total(self) -> int:
-        return (
-            self.input + self.cached + self.cache_write_5m + self.cache_write_1h + self.input_audio + self.input_image
-        )
+        fresh = self.input + self.cache_write_5m + self.cache_write_1h + self.input_audio + self.input_image
+        return fresh + self.cache_read + self.cache_read_audio + self.cache_read_image
 
     @property
     def cached(self) -> int:

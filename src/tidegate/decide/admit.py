@@ -94,7 +94,7 @@ def admit(view: View, consumer: CompiledConsumer, compiled: Compiled, region: st
         money = tokens = 0
     buckets, kinds = consumer.buckets_of.get(view.model) or consumer.buckets_of[""]
     by_kind = {"requests": 1, "concurrency": 1, "tokens": tokens, "money": money}
-    claims = Claims(buckets, [by_kind[kind] for kind in kinds])
+    claims = Claims(buckets, list(map(by_kind.__getitem__, kinds)))
     search_cap = None if search is None else search.cap
     return Admission(route, claims, consumer.hard_budget, cap, tokens, rule, search_cap)
 

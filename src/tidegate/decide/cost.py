@@ -22,7 +22,7 @@ def cost_nano(usage: Usage, price: Price, requests: int = 1) -> int | None:
         if not by_request_alone(price):
             return None
         tariff = price
-    rates = rates_for(tariff, usage.input_total)
+    rates = rates_for(tariff, usage.input_total) if tariff.tiers else tariff.rates
     base_in, base_out = rates.input, rates.output
     total = usage.input * base_in + usage.output * base_out
     if usage.cache_read:

@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(str | list[str]).decode
 
 def named_files(text: bytes, field: str) -> tuple[Reference, ...]:
     """`field`: the request's field that `text` is the value of, or `file_id`. Raises UnreadableRequest."""
-    if b"file_id" not in text and b"\\u00" not in text:
+    if not _may_name(text):
         return ()
     names: list[str] = []
     for match in _NAMED.finditer(text):
@@ -39,3 +39,13 @@ def named_files(text: bytes, field: str) -> tuple[Reference, ...]:
             raise bad_field("`file_id` must be the id of a file, and `file_ids` a list of such.", field) from error
         names += [told] if isinstance(told, str) else told
     return tuple(Reference("file", name, field) for name in dict.fromkeys(names))
+
+
+def _may_name(text: bytes) -> bool:
+    """Cheap, as megabytes of prose come by here: from the first byte that prose seldom has, and for short words first, as
+    looking for those takes a third of the time."""
+    start = text.find(b"_")
+    if start >= 0 and text.find(b"_id", start) >= 0 and b"file_id" in text:
+        return True
+    start = text.find(b"\\")
+    return start >= 0 and text.find(b"\\u00", start) >= 0

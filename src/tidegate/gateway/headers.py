@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, Protocol
 
 from tidegate.core.money import usd_from_nano
@@ -55,8 +56,12 @@ def request_id_headers(request_id: str, dialect: Dialect) -> str:
 
 def upstream_headers(request: Request, names: tuple[bytes, ...] = _FROM_CLIENT) -> bytes:
     """The block of the client's headers that go upstream; `names` in place of those that any upstream gets."""
-    passing = [(name, value) for name in names if (value := request.header(name)) is not None]
-    return encode_headers(passing) if passing else b""
+    if not request.has_any(_set_of(names)):
+        return b""
+    return encode_headers([(name, value) for name in names if (value := request.header(name)) is not None])
+
+
+_set_of: Final = cache(frozenset[bytes])
 
 
 def content_type(headers: Headers) -> str:

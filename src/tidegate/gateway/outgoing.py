@@ -87,4 +87,5 @@ def upstream_head(
 def _native_headers(request: Request, dialect: Dialect) -> bytes:
     """The client's own headers of the dialect, and what must be there of those that it did not send."""
     lacking = [pair for pair in dialect.default_headers() if request.header(pair[0]) is None]
-    return upstream_headers(request, dialect.native_headers) + encode_headers(lacking)
+    sent = upstream_headers(request, dialect.native_headers)
+    return sent + encode_headers(lacking) if lacking else sent

@@ -3,6 +3,7 @@
 Owns pricing and settlement at the end of a call; decides nothing about where it goes.
 """
 
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -29,6 +30,7 @@ MAY_HAVE_COST: Final = frozenset(("first-byte-timeout", "idle-timeout", "total-t
 """Faults after which an upstream may have served the call, and charged for it, all the same."""
 _MAX_DETAIL: Final = 300
 _NO_CLAIMS: Final = Claims((), [])
+_key, _kind, _limit = attrgetter("key"), attrgetter("kind"), attrgetter("limit")
 
 
 class End(Struct):
@@ -224,6 +226,7 @@ class CallRecord:
         route = self.route
         used = self._used(grant)
         claims = self.claims
+        buckets = claims.buckets
         return Decision(
             self.id,
             self.snapshot,
@@ -233,10 +236,7 @@ class CallRecord:
             model,
             "" if route is None else route.name,
             "" if route is None else route.spec.routing.strategy,
-            [
-                ClaimRecord(bucket.key, bucket.kind, amount, bucket.limit, before)
-                for bucket, amount, before in zip(claims.buckets, claims.amounts, used, strict=True)
-            ],
+            list(map(ClaimRecord, map(_key, buckets), map(_kind, buckets), claims.amounts, map(_limit, buckets), used)),
             [
                 CandidateRecord(
                     one.target.name,

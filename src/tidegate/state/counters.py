@@ -1,7 +1,8 @@
 """One counter for each bucket: what is used of it, and how time frees it again.
 
-All share the fields that the hot path reads, so that taking from several kinds is one loop without calls. `roll` must be
-called before use once `rolls_at_ns` is reached. Time that jumps back is taken as standing still.
+All share the fields that the hot path reads and writes, so that taking from several kinds is one loop without calls: the
+amount is added to `used` and to the counter's `cell`, which is also the mark for `settle`. `roll` must be called before use
+once `rolls_at_ns` is reached. Time that jumps back is taken as standing still.
 """
 
 from typing import Final, Protocol
@@ -13,6 +14,20 @@ _NANO: Final = 1_000_000_000
 _NEVER: Final = 2**63
 
 
+class Cell:
+    """What is counted of one stretch of time."""
+
+    __slots__ = ("live", "spent", "taken")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        """Of a budget: reserved, and not settled yet."""
+        self.spent = 0
+        """Of a budget."""
+        self.live = True
+        """Its counter's `used` includes it."""
+
+
 class Counter(Protocol):
     """`used` includes what is reserved; `whole_at_ns`: when all of it is free again, if nothing else comes."""
 
@@ -21,6 +36,8 @@ class Counter(Protocol):
     limit: int
     used: int
     rolls_at_ns: int
+    cell: Cell
+    """Of now."""
 
     @property
     def whole_at_ns(self) -> int: ...
@@ -30,11 +47,9 @@ class Counter(Protocol):
 
     def roll(self, now_ns: int) -> None: ...
 
-    def take(self, amount: int) -> int:
-        """Adds; returns a mark of when, for `settle`."""
+    def settle(self, cell: Cell, reserved: int, actual: int) -> None:
+        """`cell`: the one of the take."""
         ...
-
-    def settle(self, mark: int, reserved: int, actual: int) -> None: ...
 
     def fits_at_ns(self, amount: int, now_ns: int) -> int:
         """When `amount` will fit, if nothing else comes."""
@@ -47,7 +62,7 @@ class RateCounter:
     A slot counts until its last moment has left the span, so no span of that length ever holds more than was admitted.
     """
 
-    __slots__ = ("_ring", "_slot", "_slot_ns", "bucket", "kind", "limit", "rolls_at_ns", "used")
+    __slots__ = ("_ring", "_slot", "_slot_ns", "bucket", "cell", "kind", "limit", "rolls_at_ns", "used")
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -56,8 +71,10 @@ class RateCounter:
         self.used = 0
         self.rolls_at_ns = 0
         self._slot_ns = max(1, (bucket.window.seconds or 60) * _NANO // SLOTS)
-        self._ring = [0] * (SLOTS + 1)
+        self._ring: list[Cell | None] = [None] * (SLOTS + 1)
+        """None for slots in which nothing was asked."""
         self._slot = 0
+        self.cell = Cell()
 
     def roll(self, now_ns: int) -> None:
         slot = now_ns // self._slot_ns
@@ -65,33 +82,28 @@ class RateCounter:
         if passed <= 0:
             return
         ring = self._ring
-        if passed > SLOTS:
-            self._ring = [0] * (SLOTS + 1)
-            self.used = 0
-        else:
-            for gone in range(self._slot + 1, slot + 1):
-                index = gone % (SLOTS + 1)
-                self.used -= ring[index]
-                ring[index] = 0
+        for gone in range(max(self._slot, slot - SLOTS - 1) + 1, slot + 1):
+            index = gone % (SLOTS + 1)
+            cell = ring[index]
+            if cell is not None:
+                cell.live = False
+                self.used -= cell.taken
+                ring[index] = None
         self._slot = slot
+        self.cell = ring[slot % (SLOTS + 1)] = Cell()
         self.rolls_at_ns = (slot + 1) * self._slot_ns
 
-    def take(self, amount: int) -> int:
-        self._ring[self._slot % (SLOTS + 1)] += amount
-        self.used += amount
-        return self._slot
-
-    def settle(self, mark: int, reserved: int, actual: int) -> None:
+    def settle(self, cell: Cell, reserved: int, actual: int) -> None:
         """A correction belongs to the slot of the take; it is void when that has left the span."""
-        change = actual - reserved
-        if change and self._slot - mark <= SLOTS:
-            self._ring[mark % (SLOTS + 1)] += change
-            self.used += change
+        if cell.live:
+            cell.taken += actual - reserved
+            self.used += actual - reserved
 
     def fits_at_ns(self, amount: int, now_ns: int) -> int:
         excess = self.used + amount - self.limit
         for slot in range(self._slot - SLOTS, self._slot + 1):
-            excess -= self._ring[slot % (SLOTS + 1)]
+            cell = self._ring[slot % (SLOTS + 1)]
+            excess -= 0 if cell is None else cell.taken
             if excess <= 0:
                 return max(now_ns, (slot + SLOTS + 1) * self._slot_ns)
         return self.whole_at_ns
@@ -108,7 +120,7 @@ class RateCounter:
 class ConcurrencyCounter:
     """Calls in flight."""
 
-    __slots__ = ("bucket", "kind", "limit", "rolls_at_ns", "used")
+    __slots__ = ("bucket", "cell", "kind", "limit", "rolls_at_ns", "used")
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -116,15 +128,13 @@ class ConcurrencyCounter:
         self.limit = bucket.limit
         self.used = 0
         self.rolls_at_ns = _NEVER
+        self.cell = Cell()
 
     def roll(self, now_ns: int) -> None:
         """Time frees nothing here."""
 
-    def take(self, amount: int) -> int:
-        self.used += amount
-        return 0
-
-    def settle(self, mark: int, reserved: int, actual: int) -> None:
+    def settle(self, cell: Cell, reserved: int, actual: int) -> None:
+        cell.taken -= reserved
         self.used -= reserved
 
     def fits_at_ns(self, amount: int, now_ns: int) -> int:
@@ -142,7 +152,7 @@ class ConcurrencyCounter:
 class BudgetCounter:
     """A Budget: nano-USD per calendar period. A call is paid for in the period in which it was admitted."""
 
-    __slots__ = ("_periods", "_starts_ns", "bucket", "kind", "limit", "rolls_at_ns", "used")
+    __slots__ = ("_periods", "_starts_ns", "bucket", "cell", "kind", "limit", "rolls_at_ns", "used")
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -150,35 +160,31 @@ class BudgetCounter:
         self.limit = bucket.limit
         self.used = 0
         self.rolls_at_ns = 0
+        self.cell = Cell()
         self._starts_ns = 0
-        self._periods: dict[int, list[int]] = {}
-        """Start of a period (ns) → [spent, reserved]: this one, and earlier ones that still settle."""
+        self._periods: dict[int, Cell] = {}
+        """By its start (ns): the period of now, and earlier ones that still settle."""
 
     def roll(self, now_ns: int) -> None:
         if now_ns < self.rolls_at_ns:
             return  # never back: a clock that is put back must not open a spent period's past again
         window = self.bucket.window
         self._starts_ns, self.rolls_at_ns = period_bounds(window.period or "month", window.timezone, now_ns)
-        self._periods = {start: told for start, told in self._periods.items() if start >= self._starts_ns or told[1]}
-        self.used = sum(self._periods.setdefault(self._starts_ns, [0, 0]))
+        self.cell.live = False
+        self.cell = self._period(self._starts_ns)
+        self.cell.live = True
+        self._periods = {start: one for start, one in self._periods.items() if start >= self._starts_ns or one.taken}
+        self.used = self.cell.taken + self.cell.spent
 
-    def take(self, amount: int) -> int:
-        self._periods[self._starts_ns][1] += amount
-        self.used += amount
-        return self._starts_ns
-
-    def settle(self, mark: int, reserved: int, actual: int) -> None:
-        told = self._periods.get(mark)
-        if told is None:
-            return
-        told[0] += actual
-        told[1] -= reserved
-        if mark == self._starts_ns:
+    def settle(self, cell: Cell, reserved: int, actual: int) -> None:
+        cell.taken -= reserved
+        cell.spent += actual
+        if cell.live:
             self.used += actual - reserved
 
     def load(self, period_start_ns: int, nano: int) -> None:
         """Adds what is known to be spent in a period."""
-        self._periods.setdefault(period_start_ns, [0, 0])[0] += nano
+        self._period(period_start_ns).spent += nano
         if period_start_ns == self._starts_ns:
             self.used += nano
 
@@ -195,7 +201,14 @@ class BudgetCounter:
 
     @property
     def reserved(self) -> int:
-        return sum(reserved for _, reserved in self._periods.values())
+        return sum(one.taken for one in self._periods.values())
+
+    def _period(self, starts_ns: int) -> Cell:
+        cell = self._periods.get(starts_ns)
+        if cell is None:
+            cell = self._periods[starts_ns] = Cell()
+            cell.live = False
+        return cell
 
 
 def counter_for(bucket: Bucket) -> Counter:
@@ -204,3 +217,22 @@ def counter_for(bucket: Bucket) -> Counter:
     if bucket.kind == "concurrency":
         return ConcurrencyCounter(bucket)
     return RateCounter(bucket)
+
+
+class CounterSet:
+    """The counters of one tuple of buckets, found once: in its order, and by what each call asks of them."""
+
+    __slots__ = ("buckets", "concurrency", "every", "money", "requests", "tokens")
+
+    def __init__(self, buckets: tuple[Bucket, ...], every: tuple[Counter, ...]) -> None:
+        self.buckets = buckets
+        self.every = every
+        self.requests = _of_kind("requests", every)
+        self.tokens = _of_kind("tokens", every)
+        self.money = _of_kind("money", every)
+        self.concurrency = _of_kind("concurrency", every)
+
+
+def _of_kind(kind: ClaimKind, every: tuple[Counter, ...]) -> tuple[tuple[int, Counter], ...]:
+    """Each with its position."""
+    return tuple((position, one) for position, one in enumerate(every) if one.kind == kind)

@@ -8,6 +8,7 @@ import re
 from tidegate.wire.fault import malformed, too_large
 from tidegate.wire.head import read_trailers
 
+_SMALL_BYTES = 4096
 _SIZE_LINE_BYTES = 256
 _EXTENSION_BYTES = 4096
 _SIZE_LINE = re.compile(
@@ -20,32 +21,47 @@ _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 
 
 class SizedBody:
-    """Feed it what arrives; when `done`, `body` is whole and `rest` is what follows the request."""
+    """Feed it what arrives; when `done`, `whole` gives the body and `rest` is what follows the request."""
 
-    __slots__ = ("_length", "body", "done", "rest")
+    __slots__ = ("_length", "_missing", "_pieces", "done", "rest")
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self.body = bytearray()
+        self._missing = length
+        self._pieces: list[bytes | bytearray] = []
+        """As they were read, for a body is copied once; small ones are run together, so that they stay few."""
         self.rest = b""
         self.done = False
 
     def feed(self, data: bytes) -> bool:
         """→ `done`."""
-        missing = self._length - len(self.body)
-        if len(data) < missing:
-            self.body += data
-        else:
-            self.body += data[:missing]
-            self.rest = data[missing:]
+        if len(data) >= self._missing:
+            self.rest = data[self._missing :]
+            data = data[: self._missing]
             self.done = True
+        self._missing -= len(data)
+        last = self._pieces[-1] if self._pieces else None
+        if len(data) >= _SMALL_BYTES:
+            self._pieces.append(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._pieces.append(bytearray(data))
         return self.done
+
+    @property
+    def size(self) -> int:
+        """Bytes of it that have come."""
+        return self._length - self._missing
+
+    def whole(self) -> bytes:
+        return b"".join(self._pieces)
 
 
 class ChunkedBody:
     """As `SizedBody`; `feed` raises WireFault."""
 
-    __slots__ = ("_extension_bytes", "_left", "_max_bytes", "_max_head_bytes", "_max_headers", "body", "done", "rest")
+    __slots__ = ("_body", "_extension_bytes", "_left", "_max_bytes", "_max_head_bytes", "_max_headers", "done", "rest")
 
     def __init__(self, max_bytes: int, max_head_bytes: int, max_headers: int) -> None:
         self._max_bytes = max_bytes
@@ -54,7 +70,7 @@ class ChunkedBody:
         self._extension_bytes = 0
         self._left = 0
         """Bytes of the chunk that are still to come, its CRLF counted; -1 in the trailer section."""
-        self.body = bytearray()
+        self._body = bytearray()
         self.rest = b""
         self.done = False
 
@@ -76,11 +92,18 @@ class ChunkedBody:
         self.rest = data[position:]
         return self.done
 
+    @property
+    def size(self) -> int:
+        return len(self._body)
+
+    def whole(self) -> bytes:
+        return bytes(self._body)
+
     def _take_data(self, data: bytes, position: int) -> int:
         payload = self._left - 2
         if payload > 0:
             piece = data[position : position + payload]
-            self.body += piece
+            self._body += piece
             self._left -= len(piece)
             return position + len(piece)
         end = data[position : position + 2]
@@ -106,7 +129,7 @@ class ChunkedBody:
         if self._extension_bytes > _EXTENSION_BYTES:
             raise malformed("the chunk extensions are too long")
         size = int(digits, 16)
-        if len(self.body) + size > self._max_bytes:
+        if len(self._body) + size > self._max_bytes:
             raise too_large(413, f"the request body is larger than {self._max_bytes} bytes")
         self._left = size + 2 if size else -1
         return end + 2

@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
     def _end_body(self, head: Head, body: SizedBody | ChunkedBody) -> None:
         self._head = None
         self._body = None
-        head.request.body = bytes(body.body)
+        head.request.body = body.whole()
         self._buffer = body.rest
         self._position = 0
         self._dispatch(head)
@@ -418,6 +418,6 @@ class Connection(asyncio.Protocol):
     def _sweep_body(self, waited: float) -> None:
         if self._head is None or self._body is None:
             return
-        if waited > self._server.settings.body_timeout + len(self._body.body) / _BODY_BYTES_PER_SECOND:
+        if waited > self._server.settings.body_timeout + self._body.size / _BODY_BYTES_PER_SECOND:
             fault = WireFault(408, "request_timeout", "the body of the request did not come in time")
             self._refuse(self._head.request, fault)

@@ -49,6 +49,10 @@ class Request:
         """The first value of the field `name` (in lower case), or None."""
         return self._fields.get(name)
 
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Whether any field of these names (in lower case) is there."""
+        return not names.isdisjoint(self._fields)
+
     def __repr__(self) -> str:
         return f"<Request {self.method.decode('latin-1')} {self.path.decode('latin-1')} from {self.peer}>"
 

@@ -18,6 +18,9 @@ from tidegate.dialects.named_files import named_files
         (b'{"text":"say \\"file_id\\":\\"a\\" twice"}', []),
         (b'{"properties":{"file_id":{"type":"string"}}}', []),
         (b'{"text":"\\u00e9t\\u00e9"}', []),
+        (b'{"call_id":"x","file_id":"a"}', ["a"]),
+        (b'{"text":"a\\nb","file_ids":["a"]}', ["a"]),
+        (b'{"call_id":"x\\n","max_tokens":1}', []),
         (b"{}", []),
     ],
 )

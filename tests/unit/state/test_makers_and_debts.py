@@ -5,6 +5,7 @@ import pytest
 from tidegate.core.claims import Bucket, Claims, Window
 from tidegate.core.clock import ManualClock
 from tidegate.state import debts, makers
+from tidegate.state.counters import CounterSet
 from tidegate.state.debts import Debts
 from tidegate.state.makers import Maker, Makers
 from tidegate.state.memory import Grant, MemoryState
@@ -42,7 +43,7 @@ def test_debts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debts, "MOST", 2)
     open_ones, state = Debts(), MemoryState(ManualClock())
     for name in "abc":
-        open_ones.put("one", name, Grant((), [], [], 0.0), 9.0)
+        open_ones.put("one", name, Grant(CounterSet((), ()), [], [], 0.0), 9.0)
     grant = granted(state)
     open_ones.put("two", "c", grant, 5.0)
     assert len(open_ones) == 2

@@ -140,6 +140,30 @@ def test_a_reload_keeps_counts_and_takes_the_new_limit() -> None:
     granted(state.take(claims((lower, 1)), 60))
 
 
+def test_buckets_that_come_again_bring_their_own_limit_back() -> None:
+    """As of calls of two snapshots, turn about."""
+    state = MemoryState(ManualClock())
+    lower = Bucket(key=REQUESTS.key, kind="requests", limit=2, window=MINUTE)
+    old, new = claims((REQUESTS, 1)), claims((lower, 1))
+    for _ in range(2):
+        granted(state.take(old, 60))
+    assert isinstance(state.take(new, 60), Refusal)
+    granted(state.take(old, 60))
+    refused = state.take(new, 60)
+    assert isinstance(refused, Refusal)
+    assert (refused.bucket, refused.used) == (lower, 3)
+
+
+def test_a_changed_window_begins_anew_also_for_buckets_that_came_before() -> None:
+    state = MemoryState(ManualClock())
+    longer = Bucket(key=REQUESTS.key, kind="requests", limit=5, window=Window(seconds=3600))
+    old = claims((REQUESTS, 3))
+    granted(state.take(old, 60))
+    granted(state.take(claims((longer, 5)), 60))
+    granted(state.take(old, 60))
+    assert used(state, REQUESTS) == 3
+
+
 def test_a_grant_outlives_its_bucket() -> None:
     state = MemoryState(ManualClock())
     grant = granted(state.take(claims((BUDGET, 5)), 60))

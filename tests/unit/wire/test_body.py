@@ -1,5 +1,7 @@
 """Bodies fed in pieces; refused ones are the smuggling table's (tests/faults)."""
 
+from sys import getsizeof
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def test_a_sized_body_ends_where_it_says(body: bytes, rest: bytes, sizes: list[i
         assert not collected.feed(left[:size])
         left = left[size:]
     assert collected.feed(left + rest)
-    assert (bytes(collected.body), collected.rest) == (body, rest)
+    assert (collected.whole(), collected.rest) == (body, rest)
 
 
 def test_a_chunked_body_cut_at_every_byte() -> None:
@@ -29,11 +31,31 @@ def test_a_chunked_body_cut_at_every_byte() -> None:
         body = chunked()
         assert not body.feed(raw[:cut])
         assert body.feed(raw[cut:] + b"next")
-        assert (bytes(body.body), body.rest) == (b"hello\r\n!", b"next")
+        assert (body.whole(), body.rest) == (b"hello\r\n!", b"next")
 
 
 def test_tiny_chunks_cost_no_more_memory_than_their_bytes() -> None:
     body = chunked()
     body.feed(b"1\r\nx\r\n" * 10_000)
-    assert body.body == b"x" * 10_000
-    assert body.body.__sizeof__() < 20_000
+    assert body.whole() == b"x" * 10_000
+    assert getsizeof(body._body) < 20_000
+
+
+def test_tiny_reads_cost_no_more_memory_than_their_bytes() -> None:
+    body = SizedBody(60_000)
+    for _ in range(10_000):
+        body.feed(b"xx")
+    body.feed(b"y" * 20_000)
+    for _ in range(10_000):
+        body.feed(b"zz")
+    assert body.done
+    assert body.whole() == b"x" * 20_000 + b"y" * 20_000 + b"z" * 20_000
+    assert sum(map(getsizeof, body._pieces)) < 80_000
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 4095, 4096, 9000]), st.integers(0, 255)), min_size=1, max_size=12))
+def test_reads_of_any_size_come_out_in_their_order(reads: list[tuple[int, int]]) -> None:
+    pieces = [bytes([value]) * size for size, value in reads]
+    body = SizedBody(sum(map(len, pieces)))
+    assert [body.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert body.whole() == b"".join(pieces)

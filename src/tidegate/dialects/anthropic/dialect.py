@@ -23,7 +23,7 @@ from tidegate.dialects.anthropic.thoughts import without_sealed
 from tidegate.dialects.anthropic.usage import usage_of
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
-from tidegate.dialects.fields import bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.fields import NULL, bad_field, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.listing import ListedModel
 from tidegate.dialects.service_tiers import asked_tier
 from tidegate.wire.sse import SseSplitter
@@ -149,8 +149,8 @@ def messages_view(
     dialect: str, operation: Operation, model: str, fields: dict[str, Raw], size: int, *, stream: bool
 ) -> View:
     """Of a messages request, or a count of its tokens, of `size` bytes. Raises UnreadableRequest."""
-    messages = fields.get("messages")
-    if messages is None or bytes(messages) == b"null":
+    messages = bytes(fields.get("messages", NULL))  # copied once: they may be megabytes
+    if messages == b"null":
         raise bad_field("`messages` is missing: add it to the request body.", "messages")
     return View(
         dialect=dialect,
@@ -164,7 +164,7 @@ def messages_view(
         max_output_tokens=_max_output(fields) if operation == "chat" else 0,
         tier=asked_tier(fields.get("speed")),
         searches=searches_of(fields) if operation == "chat" else None,
-        affinity=bytes(memoryview(messages)[:_AFFINITY_BYTES]),
+        affinity=messages[:_AFFINITY_BYTES],
     )
 
 
@@ -174,9 +174,8 @@ def _max_output(fields: dict[str, Raw]) -> int | None:
     return 0 if raw is not None and bytes(raw) == b"0" else read_count(fields, "max_tokens")
 
 
-def _distant_tokens(messages: Raw) -> int:
+def _distant_tokens(text: bytes) -> int:
     """What images and documents may come to whose bytes are not in the request. Prose seldom has such a source."""
-    text = bytes(messages)
     if b'"source"' not in text:
         return 0
     distant = text.count(b'"url"') + text.count(b'"file_id"')

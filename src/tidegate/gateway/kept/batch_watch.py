@@ -232,7 +232,7 @@ class BatchWatch:
 
     def _write(self, grant: Grant | None, one: Owned, details: BatchDetails, bill: Bill | None, status: str) -> None:
         runtime = self._runtime
-        claims = Claims((), []) if grant is None else Claims(tuple(c.bucket for c in grant.counters), grant.amounts)
+        claims = Claims((), []) if grant is None else Claims(grant.counters.buckets, grant.amounts)
         record = record_of(one, details, bill, status, claims, runtime.clock.now_ns(), runtime.snapshot.version)
         try:
             runtime.spool.append(record)
