@@ -8,14 +8,21 @@ from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
 from tidegate.core.view import View
 from tidegate.decide.route import Candidate
-from tidegate.dialects.dialect import Answer, Dialect, Relay, UnreadableAnswer
+from tidegate.dialects.canon import Fault
+from tidegate.dialects.dialect import Answer, Dialect, RefusedAnswer, Relay, UnreadableAnswer
 from tidegate.dialects.ollama import Ollama
 from tidegate.dialects.openai import OpenAI
+from tidegate.dialects.registry import DIALECTS, relay_between
 from tidegate.gateway.attempts.attempt import Attempt, StreamAttempt, UnaryAttempt, UpstreamFault
+from tidegate.gateway.attempts.passing import MediaStreamAttempt
 from tidegate.wire.client import Failure
 from tidegate.wire.server import Exchange
 
 SILENT = b'{"model":"m","message":null,"done":true,"done_reason":"stop"}'
+SPOKEN = (
+    b'{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"audio/L16;rate=24000","data":"AAAA"}}]},'
+    b'"finishReason":"STOP"}]}'
+)
 CHAT = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 
 
@@ -58,6 +65,20 @@ class Faulty(OpenAI):
 
     def _fail(self) -> bytes:
         raise self._error
+
+
+class Open:
+    """A client's answer under way."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.finished = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def finish(self) -> None:
+        self.finished = True
 
 
 def no_candidate() -> Candidate:
@@ -109,3 +130,32 @@ def test_a_stream_whose_end_failed_is_not_left_open() -> None:
     attempt.exchange, attempt.over = cast("Exchange", object()), True
     attempt.on_failure(Failure("protocol", "a bug", answered=True))
     assert owner.heard == ["broken"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_refusal_at_the_end_of_a_stream(begun: bool) -> None:
+    """Before anything went out it is an answer like any other; after that the client sees it in the stream."""
+    refusal = RefusedAnswer(Fault("", "moderation_blocked", "Not this."), Usage())
+    owner, faulty, client = Owner(), Faulty(refusal), Open()
+    attempt = StreamAttempt(owner, no_candidate(), faulty, faulty, faulty.read("chat", CHAT))
+    attempt.on_head(200, [(b"content-type", b"text/event-stream")])
+    if begun:
+        attempt.exchange = cast("Exchange", client)
+    attempt.on_end()
+    assert owner.heard == ([] if begun else ["status"])
+    assert (b"moderation_blocked" in client.written, client.finished) == (begun, begun)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_stream_that_was_answered_whole(native: bool) -> None:
+    """Only natively is it what the client may be given in place of a stream."""
+    gemini, openai = DIALECTS["gemini"], OpenAI()
+    relay = openai if native else relay_between("openai", gemini, "speech")
+    assert relay is not None
+    view = openai.read("speech", b'{"model":"m","input":"Hi","stream_format":"sse","response_format":"pcm"}')
+    owner = Owner()
+    attempt = MediaStreamAttempt(owner, no_candidate(), openai if native else gemini, relay, view)
+    attempt.on_head(200, [(b"content-type", b"application/json")])
+    attempt.on_data(SPOKEN)
+    attempt.on_end()
+    assert owner.heard == (["answered"] if native else ["malformed"])
