@@ -89,7 +89,9 @@ class StreamReader(Protocol):
     usage: Usage | None
     """As reported so far; None while the upstream reported none."""
     content_events: int
-    """Events with content so far: about one token each, the basis of an estimate when a stream is cut."""
+    """Events with content so far: a token each at least, the basis of an estimate when a stream is cut."""
+    content_bytes: int
+    """Of the text in them, where that is known without more work; 0 in dialects whose events are a token each."""
 
     def read(self, event: bytes) -> StreamEvent:
         """`event` is one whole frame. Raises UnreadableAnswer."""

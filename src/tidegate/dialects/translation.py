@@ -38,6 +38,7 @@ from tidegate.dialects.single_calls import FirstCallAlone
 from tidegate.dialects.tool_names import restore_name
 
 _DELTAS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta, ReasoningSealed, Finished)
+_TEXTS = (TextDelta, ReasoningDelta, ArgumentsDelta, RefusalDelta)
 _STREAM_BROKEN = Problem(status=502, code="upstream_error", message="The upstream reported an error in its stream.")
 
 
@@ -129,6 +130,7 @@ class TranslatingReader:
     def __init__(self, decoder: EventDecoder, encoder: EventEncoder, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._decoder = decoder
         self._encoder = encoder
         self._renamed = view.renamed_tools
@@ -164,6 +166,9 @@ class TranslatingReader:
             elif isinstance(event, _DELTAS) or (isinstance(event, ItemBegun) and isinstance(event.item, ToolCall)):
                 told.content = True
                 self.content_events += 1
+                if isinstance(event, _TEXTS):
+                    text = event.text
+                    self.content_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
                 if self._renamed and isinstance(event, ItemBegun):
                     restore_name(event.item, self._renamed)
                 elif isinstance(event, ReasoningSealed) and event.encrypted:

@@ -177,6 +177,8 @@ class CallRecord:
             cost = cost_nano(usage, price, requests)
         if grant is None:
             return cost, 0
+        if cost is not None and usage.source == "estimated" and 0 < grant.money_nano < cost:
+            cost = grant.money_nano  # the worst case: what is guessed above it is a bad guess
         charged = grant.money_nano if cost is None else cost
         unsaid = usage.source == "unknown" or (usage.units is not None and usage.units.work and not usage.total)
         tokens = None if unsaid else usage.total

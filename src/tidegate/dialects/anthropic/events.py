@@ -18,6 +18,10 @@ from tidegate.wire.sse import sse_data, sse_event, sse_name
 
 END_MARKER: Final = sse_event(b'{"type":"message_stop"}', b"message_stop")
 _DELTA: Final = b"event: content_block_delta\n"
+_DELTA_BYTES: Final = len(
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}\n\n'
+)
+"""Of such an event without its text. Several tokens come in one."""
 _EMPTY_STARTS: Final = frozenset(("text", "thinking"))
 
 
@@ -61,6 +65,7 @@ class MessageReader:
     def __init__(self, model: str) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._model = model
         self._running = RunningUsage()
         self._finished = False
@@ -69,6 +74,7 @@ class MessageReader:
         """`event` is one whole SSE event. Raises UnreadableAnswer."""
         if event.startswith(_DELTA):
             self.content_events += 1
+            self.content_bytes += len(event) - _DELTA_BYTES
             return StreamEvent(event, content=True)
         data = sse_data(event)
         if not data:

@@ -46,6 +46,7 @@ class NativeReader:
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
 
     def read(self, event: bytes) -> StreamEvent:
         """`event` is one whole frame. Raises UnreadableAnswer."""

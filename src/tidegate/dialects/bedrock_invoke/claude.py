@@ -155,6 +155,7 @@ class EnvelopedReader:
     def __init__(self, inner: StreamReader, *, wraps: bool, unwraps: bool) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._inner = inner
         self._wraps = wraps
         self._unwraps = unwraps
@@ -169,7 +170,8 @@ class EnvelopedReader:
             if not event:
                 return StreamEvent(b"")
         told = self._inner.read(event)
-        self.usage, self.content_events = self._inner.usage, self._inner.content_events
+        inner = self._inner
+        self.usage, self.content_events, self.content_bytes = inner.usage, inner.content_events, inner.content_bytes
         if self._wraps:
             fault = told.fault
             told.bytes = encode_exception(_problem(fault)) if fault else wrapped(told.bytes, self.usage)

@@ -253,6 +253,7 @@ class EventsReader:
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
 
     def read(self, event: bytes) -> StreamEvent:
         """One SSE event, its blank line included. Raises UnreadableAnswer."""

@@ -21,6 +21,9 @@ _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
+_PART_BYTES = len(b'[{"text":""}]')
+
+
 class _Content(Struct):
     parts: Raw = NULL
 
@@ -52,6 +55,7 @@ class ChunkReader:
     def __init__(self, view: View, *, candidates: int) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._model = Raw(_encode(view.model))
         self._framer = Framer(view.form)
         self._searches = Searches()
@@ -100,8 +104,17 @@ class ChunkReader:
                 self._unfinished -= 1
                 found = True
             parts = None if candidate.content is None else present(candidate.content.parts)
-            found = found or (parts is not None and bytes(parts) != b"[]")
+            if parts is not None and bytes(parts) != b"[]":
+                found = True
+                self.content_bytes += _text_bytes(bytes(parts))
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self._unfinished = 0
             found = True
         return found
+
+
+def _text_bytes(parts: bytes) -> int:
+    """What is not text is no measure of tokens: pictures, sound, signatures."""
+    if b'"inlineData"' in parts or b'"thoughtSignature"' in parts:
+        return 0
+    return max(0, len(parts) - _PART_BYTES)

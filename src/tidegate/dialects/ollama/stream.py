@@ -149,6 +149,7 @@ class LineReader:
     def __init__(self, model: str) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._model = _MODEL + _encode(model)
         self._upstream_model = b""
 

@@ -55,6 +55,7 @@ class ChunkReader:
     def __init__(self, model: str, *, choices: int, withhold_usage: bool) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._model = b'"model":' + _encode(model)
         self._upstream_model = b""
         self._withhold = withhold_usage

@@ -70,6 +70,7 @@ class MediaReader:
     def __init__(self, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._view = view
         self._fold = _FOLDS[view.operation]
         self._due = view.requests

@@ -25,6 +25,7 @@ class AnswerStream:
     def __init__(self, view: View) -> None:
         self.usage: Usage | None = Usage(input=view.estimated_input_tokens, source="reported")
         self.content_events = 0
+        self.content_bytes = 0
         self._model = Raw(_encode(view.model))
 
     def read(self, event: bytes) -> StreamEvent:

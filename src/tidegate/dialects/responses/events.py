@@ -39,11 +39,16 @@ _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
+_EMPTY: Final = Raw(b'""')
+_QUOTES: Final = 2
+
+
 class _Event(Struct):
     type: str = ""
     response: Raw = NULL
     item: Raw = NULL
     error: Raw = NULL
+    delta: Raw = _EMPTY
 
 
 class _Response(Struct):
@@ -65,6 +70,7 @@ class EventReader:
     def __init__(self, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._model = Raw(_encode(view.model))
         self._view = view
         self._stored = is_stored(view)
@@ -90,7 +96,9 @@ class EventReader:
             raise UnreadableAnswer(f"an event of the stream is not what the dialect promises: {error}") from error
         if told.type in _ABOUT:
             return StreamEvent(event)
-        self.content_events += told.type.endswith(".delta")
+        if told.type.endswith(".delta"):
+            self.content_events += 1
+            self.content_bytes += len(memoryview(told.delta)) - _QUOTES
         return StreamEvent(event, content=True)
 
     def end_marker(self) -> bytes | None:

@@ -268,15 +268,17 @@ class StreamAttempt(Attempt):
         self.over = False
 
     def partial_usage(self) -> Usage:
-        """As reported; else an estimate, marked as one: about a token an event."""
+        """As reported; else an estimate, marked as one: a token in four bytes of the text that has passed, as of prompts;
+        where that is not counted, or less, a token an event."""
         told = self.reader.usage
         if self.view.searches is not None and self._passes and (told is None or told.source != "reported"):
             return UNKNOWN_USAGE  # nobody can guess what was searched and read
+        output = max(self.reader.content_events, self.reader.content_bytes >> 2)
         if told is not None:
             # Anthropic tells the prompt's tokens at the start, and a guess of the answer's.
-            guess = told.source == "estimated" and told.output < self.reader.content_events
-            return replace(told, output=self.reader.content_events) if guess else told
-        return Usage(input=self.view.estimated_input_tokens, output=self.reader.content_events, source="estimated")
+            guess = told.source == "estimated" and told.output < output
+            return replace(told, output=output) if guess else told
+        return Usage(input=self.view.estimated_input_tokens, output=output, source="estimated")
 
     @property
     def _passes(self) -> bool:
