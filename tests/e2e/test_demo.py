@@ -72,12 +72,14 @@ def test_every_printed_line_works_as_pasted(tmp_path: Path) -> None:
     with demo(tmp_path, *FREE) as running:
         printed = running.wait_for(r"usage --by")
         lines = [line for line in printed.splitlines() if re.match(r"curl |for |\S*tidegate (explain|usage)", line)]
-        answer, explained, stream, spending, refusal, usage = (paste(line) for line in lines)
+        answer, explained, stream, predicted, spending, refusal, usage = (paste(line) for line in lines)
         assert "x-tidegate-attempts: 2" in answer
         assert "x-tidegate-target: azure-eu/gpt-4.1-eu" in answer
         assert "azure-eu/gpt-4.1-eu" in explained
         assert "503" in explained
         assert stream.rstrip().endswith("data: [DONE]")
+        assert "x-tidegate-cost-usd: 0.0002" in predicted
+        assert json.loads(predicted.splitlines()[-1])["outputs"][0]["shape"] == [2]
         statuses = spending.split()
         assert statuses[0] == "200"
         assert statuses[-1] == "429"

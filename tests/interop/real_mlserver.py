@@ -2,13 +2,12 @@
 
 The model is fitted on the spot. Every answer is compared with what mlserver itself answers, and the ledger with the rows
 that were sent. mlserver brings Triton's client along: it calls too, with binary tensors, which mlserver itself does not have
-over HTTP, at an upstream of fixed bytes. Prints a table; exits 1 on any difference.
+over HTTP, at a simulated provider. Prints a table; exits 1 on any difference.
 """
 
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.real_server import Table, wait_until_answers
-from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstream
 from tests.support.gateway import Gateway, gateway_process
+from tests.support.simulator import simulator_thread
 
 from tidegate.store.ledger import Ledger
 
@@ -54,14 +53,14 @@ spec:
   price: {{inputPerMillion: 100, perRequest: 0.001}}
 ---
 kind: Provider
-metadata: {{name: fixed}}
-spec: {{dialect: oip, baseUrl: "{fixed}"}}
+metadata: {{name: simulated}}
+spec: {{dialect: oip, baseUrl: "{simulator}"}}
 ---
 kind: Model
-metadata: {{name: doubles}}
+metadata: {{name: petals}}
 spec:
   task: inference
-  targets: [{{provider: fixed, model: inner}}]
+  targets: [{{provider: simulated, model: iris}}]
   price: {{inputPerMillion: 100}}
 ---
 kind: Team
@@ -89,10 +88,6 @@ headers = {"authorization": f"Bearer {key}"}
 answer = InferenceServerClient(address).infer(model, [tensor], outputs=[output], headers=headers)
 print(answer.get_response()["model_name"], *answer.as_numpy(name).flatten().tolist())
 """
-_DOUBLES = {
-    "model_name": "inner",
-    "outputs": [{"name": "y", "datatype": "FP32", "shape": [3], "parameters": {"binary_data_size": 12}}],
-}
 
 
 def install() -> Path:
@@ -152,7 +147,7 @@ def tensors(rows: list[list[float]]) -> dict[str, object]:
     return {"inputs": [{"name": "predict", "shape": [len(rows), 4], "datatype": "FP32", "data": rows}]}
 
 
-def check(gateway: Gateway, direct: str, commands: Path, upstream: CannedUpstream, table: Table) -> None:
+def check(gateway: Gateway, direct: str, commands: Path, table: Table) -> None:
     """Every call through the gateway, and the same at mlserver where there is one."""
     through = f"{gateway.url}/v2/models/flowers"
     for path in ("/infer", "/versions/v1/infer", "/generate"):
@@ -160,7 +155,7 @@ def check(gateway: Gateway, direct: str, commands: Path, upstream: CannedUpstrea
         _, there, _ = ask(f"{direct}/v2/models/iris{path}", tensors(_ROWS))
         table.line(f"POST {path}", here["outputs"] == there["outputs"], str(here["outputs"][0]["data"]))
         table.line("  by its public name, and priced", here["model_name"] == "flowers", headers["x-tidegate-cost-usd"])
-    check_triton_client(gateway, commands, upstream, table)
+    check_triton_client(gateway, commands, table)
     status, said, _ = ask(f"{through}/versions/v9/infer", tensors(_ROWS))
     table.line("a version that is not there", status == 404, said["error"])
     status, said, _ = ask(through)
@@ -170,26 +165,36 @@ def check(gateway: Gateway, direct: str, commands: Path, upstream: CannedUpstrea
     status, said, _ = ask(f"{through}/infer", {"inputs": [{"name": "predict", "shape": "3", "datatype": "FP32"}]})
     table.line("a malformed tensor", status == 400, said["error"])
     status, said, _ = ask(f"{through}/infer", tensors(_ROWS * 2))
-    table.line("20 rows a minute: fifteen are used, six more", status == 429, said["error"][:60])
+    table.line("20 rows a minute: eighteen are used, six more", status == 429, said["error"][:60])
     status, said, _ = ask(f"{gateway.url}/v2/models/roses/infer", tensors(_ROWS))
     table.line("a model that is not there", (status, said["code"]) == (404, "model_not_found"), said["error"])
     _compare(gateway, table)
 
 
-def check_triton_client(gateway: Gateway, commands: Path, upstream: CannedUpstream, table: Table) -> None:
-    """JSON at mlserver, then binary tensors at an upstream that answers with some."""
-    head = json.dumps(_DOUBLES).encode()
-    length = {"Inference-Header-Content-Length": str(len(head))}
-    tensor = struct.pack("<3f", 1.5, 2.5, 3.5)
-    upstream.will("/v2/models/inner/infer", Canned("application/octet-stream", [head + tensor], headers=length))
-    for model, name, binary, expected in (
-        ("flowers", "predict", "", "flowers 0 2 1"),
-        ("doubles", "y", "yes", "doubles 1.5 2.5 3.5"),
-    ):
-        asked = [commands / "python", "-c", _TRITON_CLIENT, gateway.address, _KEY, model, name, binary]
-        ran = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=60)
-        said = ran.stdout.strip() or ran.stderr[-300:]
-        table.line(f"tritonclient, {'binary tensors' if binary else 'JSON'}", said == expected, said)
+def check_triton_client(gateway: Gateway, commands: Path, table: Table) -> None:
+    """JSON at mlserver, then the same tensors as JSON and as bytes at the simulator."""
+    said = triton_client(gateway, commands, "flowers", binary=False)
+    table.line("tritonclient, JSON", said == "flowers 0 2 1", said)
+    plain = triton_client(gateway, commands, "petals", binary=False)
+    table.line("tritonclient, JSON at a simulated Triton", plain.startswith("petals "), plain)
+    said = triton_client(gateway, commands, "petals", binary=True)
+    table.line("  and binary tensors: the same", said == plain, said)
+
+
+def triton_client(gateway: Gateway, commands: Path, model: str, *, binary: bool) -> str:
+    """The model's name and its answer, or what went wrong."""
+    asked = [
+        commands / "python",
+        "-c",
+        _TRITON_CLIENT,
+        gateway.address,
+        _KEY,
+        model,
+        "predict",
+        "yes" if binary else "",
+    ]
+    ran = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=60)
+    return ran.stdout.strip() or ran.stderr[-300:]
 
 
 def _compare(gateway: Gateway, table: Table) -> None:
@@ -198,9 +203,9 @@ def _compare(gateway: Gateway, table: Table) -> None:
         events = sorted(ledger.events(), key=lambda event: event.time_ns)
     served = [event for event in events if event.outcome == "ok" and event.operation in ("inference", "generation")]
     rows = [event.usage.input for event in served]
-    table.line("the ledger has the rows of each inference", rows == [3] * 5, str(rows))
+    table.line("the ledger has the rows of each inference", rows == [3] * 6, str(rows))
     costs = [event.cost_nano for event in served]
-    table.line("  and their cost", costs == [1_300_000] * 4 + [300_000], f"{costs} nano-USD")
+    table.line("  and their cost", costs == [1_300_000] * 4 + [300_000] * 2, f"{costs} nano-USD")
     free = [event.cost_nano for event in events if event.operation == "description"]
     table.line("descriptions are free", free == [0, 0], str(free))
 
@@ -211,10 +216,10 @@ def main() -> int:
         folder = Path(name)
         (folder / "server").mkdir()
         with mlserver(commands, folder / "server") as url:
-            with canned_upstream() as fixed:
-                config = _CONFIG.format(url=url, fixed=fixed.url, key=_KEY)
+            with simulator_thread() as simulator:
+                config = _CONFIG.format(url=url, simulator=simulator.url, key=_KEY)
                 with gateway_process(folder / "gateway", config) as gateway:
-                    check(gateway, url, commands, fixed, table)
+                    check(gateway, url, commands, table)
     return 1 if table.failed else 0
 
 

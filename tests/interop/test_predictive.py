@@ -1,6 +1,7 @@
 """Predictive models over sockets: TorchServe's opaque bodies, binary tensors, and the rows that the ledger has of them."""
 
 import json
+import struct
 from collections.abc import Iterator
 
 import httpx2
@@ -8,6 +9,7 @@ import pytest
 from tests.support.canned_upstream import Canned, CannedUpstream, canned_upstream
 from tests.support.dialect_gateway import last_event
 from tests.support.gateway import Gateway, gateway_process
+from tests.support.simulator import SimulatorThread
 
 from tidegate.core.usage import UsageEvent
 
@@ -19,6 +21,18 @@ spec: {{dialect: torchserve, baseUrl: "{url}/serve", credentials: [{{apiKey: {{e
 kind: Provider
 metadata: {{name: tensors}}
 spec: {{dialect: oip, baseUrl: "{url}"}}
+---
+kind: Provider
+metadata: {{name: rows}}
+spec: {{dialect: tfserving, baseUrl: "{simulator}"}}
+---
+kind: Provider
+metadata: {{name: simulated-tensors}}
+spec: {{dialect: oip, baseUrl: "{simulator}"}}
+---
+kind: Provider
+metadata: {{name: simulated-torch}}
+spec: {{dialect: torchserve, baseUrl: "{simulator}"}}
 ---
 kind: Model
 metadata: {{name: flowers}}
@@ -35,6 +49,22 @@ spec:
   targets: [{{provider: tensors, model: inner}}]
   routing: {{attempts: 1}}
   price: {{inputPerMillion: 100}}
+---
+kind: Model
+metadata: {{name: by-rows}}
+spec: {{task: inference, targets: [{{provider: rows, model: iris}}], price: {{inputPerMillion: 100}}}}
+---
+kind: Model
+metadata: {{name: by-tensors}}
+spec: {{task: inference, targets: [{{provider: simulated-tensors, model: iris}}], price: {{inputPerMillion: 100}}}}
+---
+kind: Model
+metadata: {{name: by-torch}}
+spec: {{task: inference, targets: [{{provider: simulated-torch, model: iris}}], price: {{inputPerMillion: 100}}}}
+---
+kind: Model
+metadata: {{name: writes}}
+spec: {{task: inference, targets: [{{provider: simulated-tensors, model: writer}}], price: {{inputPerMillion: 100}}}}
 ---
 kind: Model
 metadata: {{name: talks}}
@@ -63,9 +93,12 @@ def upstream() -> Iterator[CannedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def gateway(upstream: CannedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(
+    upstream: CannedUpstream, provider: SimulatorThread, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("predictive")
-    with gateway_process(folder, _CONFIG.format(url=upstream.url), env={"UP_KEY": "up-secret"}) as one:
+    config = _CONFIG.format(url=upstream.url, simulator=provider.url)
+    with gateway_process(folder, config, env={"UP_KEY": "up-secret"}) as one:
         yield one
 
 
@@ -311,3 +344,77 @@ def test_what_is_passed_through_has_unknown_rows_and_not_none(gateway: Gateway, 
     assert answer.status_code == 200
     event = event_of(gateway, answer)
     assert (event.operation, event.usage.source, event.cost_nano) == ("passthrough", "unknown", None)
+
+
+# Servers that check what they are sent: the simulated ones.
+
+FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]]
+_TENSOR = {"name": "predict", "shape": [3, 4], "datatype": "FP32"}
+
+
+def asked(gateway: Gateway, path: str, body: object) -> tuple[httpx2.Response, UsageEvent]:
+    answer = post(gateway, path, json.dumps(body).encode(), "application/json")
+    return answer, event_of(gateway, answer)
+
+
+def test_every_protocol_tells_the_same_of_the_same_rows(gateway: Gateway, provider: SimulatorThread) -> None:
+    provider.reset()
+    tensors, _ = asked(gateway, "/v2/models/by-tensors/infer", {"inputs": [_TENSOR | {"data": FLOWERS}]})
+    kinds = tensors.json()["outputs"][0]["data"]
+    for path, body, told in (
+        ("/v1/models/by-rows:predict", {"instances": FLOWERS}, {"predictions": kinds}),
+        ("/tfserving/v1/models/by-rows/versions/1:predict", {"inputs": FLOWERS}, {"outputs": kinds}),
+        ("/predictions/by-torch", FLOWERS, kinds),
+    ):
+        answer, event = asked(gateway, path, body)
+        assert (answer.status_code, answer.json()) == (200, told)
+        assert (event.usage.input, event.cost_nano) == (3, 300_000)
+    assert tensors.json()["model_name"] == "by-tensors"
+    assert {call.model for call in provider.calls()} == {"iris"}
+
+
+def test_bytes_of_tensors_that_a_server_reads(gateway: Gateway, provider: SimulatorThread) -> None:
+    provider.reset()
+    data = struct.pack("<12f", *(one for row in FLOWERS for one in row))
+    asks = {"inputs": [_TENSOR | {"parameters": {"binary_data_size": len(data)}}]}
+    asks |= {"outputs": [{"name": "predict", "parameters": {"binary_data": True}}]}
+    head = json.dumps(asks).encode()
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    answer = post(gateway, "/v2/models/by-tensors/infer", head + data, "application/octet-stream", headers=length)
+    told = int(answer.headers["inference-header-content-length"])
+    plain, _ = asked(gateway, "/v2/models/by-tensors/infer", {"inputs": [_TENSOR | {"data": FLOWERS}]})
+    assert list(struct.unpack("<3q", answer.content[told:])) == plain.json()["outputs"][0]["data"]
+    assert event_of(gateway, answer).usage.input == 3
+    short = post(gateway, "/v2/models/by-tensors/infer", head + data[:-4], "application/octet-stream", headers=length)
+    assert (short.status_code, "4 additional bytes" in short.json()["error"]) == (400, True)
+
+
+def test_text_by_pieces(gateway: Gateway, provider: SimulatorThread) -> None:
+    provider.reset()
+    body = {"text_input": "When does the tide turn?"}
+    whole, _ = asked(gateway, "/v2/models/writes/generate", body)
+    stream, event = asked(gateway, "/v2/models/writes/generate_stream", body)
+    told = [json.loads(one.removeprefix("data: ")) for one in stream.text.split("\n\n") if one]
+    assert len(told) > 1 and {one["model_name"] for one in told} == {"writes"}
+    assert "".join(one["text_output"] for one in told) == whole.json()["text_output"]
+    assert (event.outcome, event.usage.input) == ("ok", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v2/models/by-tensors/infer", {"inputs": [_TENSOR | {"data": FLOWERS, "shape": [4, 3]}]}, 400),
+        ("/v2/models/by-tensors/versions/9/infer", {"inputs": [_TENSOR | {"data": FLOWERS}]}, 404),
+        ("/v1/models/by-rows:predict", {"instances": [[1, 2, 3]]}, 400),
+        ("/v1/models/by-rows:classify", {"examples": [{"predict": FLOWERS[0]}]}, 400),
+        ("/predictions/by-torch/9", FLOWERS, 404),
+    ],
+)
+def test_what_a_server_refuses_is_told_as_it_tells_it(
+    gateway: Gateway, provider: SimulatorThread, path: str, body: object, status: int
+) -> None:
+    provider.reset()
+    answer, event = asked(gateway, path, body)
+    assert answer.status_code == status
+    assert set(answer.json()) in ({"error"}, {"code", "type", "message"})
+    assert event.cost_nano == 0

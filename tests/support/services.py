@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import msgspec
 from tests.support.simulator import SimulatorThread
 
 from tidegate.simulator.behaviour import Profile, default_models, profile_from
@@ -80,6 +81,9 @@ def gateway_config(provider_url: str) -> str:
 
 def provider_profile() -> Profile:
     """The default models and the trials; one key is wrong."""
-    tasks = {name: {"task": model.task, "legacy": model.legacy} for name, model in default_models().items()}
+    tasks = {
+        name: {"task": model.task, "legacy": model.legacy, "predictor": msgspec.to_builtins(model.predictor)}
+        for name, model in default_models().items()
+    }
     trials = {name: {"task": "chat"} for name in TRIALS}
     return profile_from({"models": {**tasks, **trials}, "keys": {"sk-wrong": "401"}})

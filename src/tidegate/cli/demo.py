@@ -35,7 +35,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "demo",
         help="run the gateway with simulated providers and sample keys",
-        description="Two simulated providers, three models, two teams, and lines to paste. Nothing leaves this machine.",
+        description="Three simulated providers, four models, two teams, and lines to paste. Nothing leaves this machine.",
         epilog="Exit codes: 0 stopped, 2 an option cannot be served.",
     )
     add_addresses(parser)
@@ -185,20 +185,22 @@ def _as_text(options: ServeOptions) -> str:
     """Each line that is not a comment works as it is pasted."""
     tidegate = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("tidegate") else "tidegate"
     data = f"--data-dir {shlex.quote(str(options.data_dir))}"
-    base = f"http://{options.listen}/v1"
+    root = f"http://{options.listen}"
+    base = f"{root}/v1"
 
-    def curl(flags: str, key: str, body: str) -> str:
+    def curl(flags: str, key: str, body: str, url: str = f"{base}/chat/completions") -> str:
         headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
-        return f"curl {flags} {base}/chat/completions {headers} -d '{body}'"
+        return f"curl {flags} {url} {headers} -d '{body}'"
 
     question = '{"model":"gpt-4.1","messages":[{"role":"user","content":"When does the tide turn?"}]}'
     streamed = question.replace('"gpt-4.1"', '"gpt-4.1-mini","stream":true')
+    flowers = '{"inputs":[{"name":"petals","shape":[2,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2,6.7,3.0,5.2,2.3]}]}'
     spend = curl("-s -o /dev/null -w '%{http_code} '", POOR_KEY, question)
     return f"""
 Tidegate is ready. Nothing leaves this machine; Ctrl-C stops it.
 
   SDKs     OPENAI_BASE_URL={base} OPENAI_API_KEY={RICH_KEY}
-  models   gpt-4.1, gpt-4.1-mini, text-embedding-3-small
+  models   gpt-4.1, gpt-4.1-mini, text-embedding-3-small, iris
   metrics  http://{options.admin_listen}/metrics
   config   {options.config}
 
@@ -210,6 +212,9 @@ Tidegate is ready. Nothing leaves this machine; Ctrl-C stops it.
 
 # A stream.
 {curl("-sN", RICH_KEY, streamed)}
+
+# A predictive model (Open Inference Protocol), priced by the row: two of them.
+{curl("-si", RICH_KEY, flowers, f"{root}/v2/models/iris/infer")}
 
 # Team jetty has {POOR_BUDGET_USD} USD a day: it is served until that is spent, then refused and told why.
 for i in 1 2 3 4 5 6 7 8 9; do {spend}; done; echo

@@ -12,12 +12,22 @@ import yaml
 from msgspec import Struct
 
 from tidegate.config.scalars import read_duration
+from tidegate.simulator.predictor import Predictor, TensorSpec
 from tidegate.simulator.spread import Spread
 
 _T = TypeVar("_T")
 
 Task = Literal[
-    "chat", "completion", "embedding", "moderation", "rerank", "image", "speech", "transcription", "realtime"
+    "chat",
+    "completion",
+    "embedding",
+    "moderation",
+    "rerank",
+    "image",
+    "speech",
+    "transcription",
+    "realtime",
+    "inference",
 ]
 
 Fault = Literal[
@@ -93,6 +103,8 @@ class Behaviour(Struct, frozen=True, rename="camel", forbid_unknown_fields=True,
     max_output_tokens: int = 32_768
     dimensions: int = 1536
     """Of embeddings."""
+    predictor: Predictor = Predictor()
+    """Of predictive models."""
     legacy: bool = False
     """Of speech and transcriptions: as `tts-1` and `whisper-1` are, without streams, its usage in seconds if at all."""
 
@@ -163,6 +175,13 @@ _CHAT: Final = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-min
 _GEMINI: Final = ("gemini-3-pro", "gemini-2.5-pro", "gemini-2.5-flash")
 _CLAUDE: Final = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
+_IRIS: Final = Predictor(
+    inputs=(TensorSpec("predict", "FP32", (-1, 4)),), outputs=(TensorSpec("predict", "INT64", (-1,)),)
+)
+_WRITER: Final = Predictor(
+    inputs=(TensorSpec("text_input", "BYTES", (-1,)),), outputs=(TensorSpec("text_output", "BYTES", (-1,)),)
+)
+
 
 def _bedrock_models() -> dict[str, Behaviour]:
     return {
@@ -194,6 +213,8 @@ def default_models() -> dict[str, Behaviour]:
         "rerank-v3.5": Behaviour(task="rerank", context_window=4_096),
         "jina-reranker-v3": Behaviour(task="rerank", owned_by="jinaai", context_window=131_072),
         "rerank-2.5": Behaviour(task="rerank", owned_by="voyageai", context_window=32_000),
+        "iris": Behaviour(task="inference", predictor=_IRIS),
+        "writer": Behaviour(task="inference", predictor=_WRITER),
         **_bedrock_models(),
         "gpt-image-2": Behaviour(task="image"),
         "gemini-2.5-flash-image": Behaviour(task="image", context_window=32_768),

@@ -1,6 +1,7 @@
 """What `tidegate demo` shows: simulated providers, and the resources of a gateway in front of them.
 
-Two providers of which the first fails now and then, three models, two teams, one of them with a few cents a day.
+Two providers of which the first fails now and then, three models, and a classifier of flowers behind a third; two teams,
+one of them with a few cents a day.
 """
 
 from typing import Final
@@ -29,6 +30,13 @@ def demo_profile() -> Profile:
                 "gpt-4.1-eu": {"tokens": "uniform(30, 60)"},
                 "gpt-4.1-mini": {"tokens": "uniform(20, 40)", "perToken": "lognormal(20ms, 0.4)"},
                 "text-embedding-3-small": {"task": "embedding"},
+                "iris-v3": {
+                    "task": "inference",
+                    "predictor": {
+                        "inputs": [{"name": "petals", "datatype": "FP32", "shape": [-1, 4]}],
+                        "outputs": [{"name": "species", "datatype": "BYTES", "shape": [-1]}],
+                    },
+                },
             },
         }
     )
@@ -81,6 +89,17 @@ spec:
   task: embedding
   targets: [{{provider: openai, model: text-embedding-3-small}}]
   price: {{inputPerMillion: 0.02}}
+---
+kind: Provider
+metadata: {{name: classifiers}}
+spec: {{dialect: oip, baseUrl: {url}}}
+---
+kind: Model                      # predictive: priced by the row
+metadata: {{name: iris}}
+spec:
+  task: inference
+  targets: [{{provider: classifiers, model: iris-v3}}]
+  price: {{inputPerMillion: 100}}
 ---
 kind: Team
 metadata: {{name: harbour}}

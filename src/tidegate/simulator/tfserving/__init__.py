@@ -1,0 +1,4 @@
+"""TensorFlow Serving's REST API: predict by rows and by columns, classify, regress, status and metadata.
+
+Source: https://www.tensorflow.org/tfx/serving/api_rest.
+"""
