@@ -71,7 +71,7 @@ metadata: {{name: greenhouse}}
 spec:
   team: lab
   keys: [{{value: {key}}}]
-  limits: {{tokensPerMinute: 20}}
+  limits: {{tokensPerMinute: 23}}
   budget: {{usd: 1, period: month}}
 """
 _ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3], [5.9, 3.0, 4.2, 1.5]]
@@ -165,7 +165,7 @@ def check(gateway: Gateway, direct: str, commands: Path, table: Table) -> None:
     status, said, _ = ask(f"{through}/infer", {"inputs": [{"name": "predict", "shape": "3", "datatype": "FP32"}]})
     table.line("a malformed tensor", status == 400, said["error"])
     status, said, _ = ask(f"{through}/infer", tensors(_ROWS * 2))
-    table.line("20 rows a minute: eighteen are used, six more", status == 429, said["error"][:60])
+    table.line("23 rows a minute: eighteen are used, six more", status == 429, said["error"][:60])
     status, said, _ = ask(f"{gateway.url}/v2/models/roses/infer", tensors(_ROWS))
     table.line("a model that is not there", (status, said["code"]) == (404, "model_not_found"), said["error"])
     _compare(gateway, table)

@@ -27,7 +27,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "simulate",
         help="run a simulated provider with settable latency, errors and faults",
         description="A simulated provider that speaks the dialects of OpenAI (Responses too), Azure OpenAI, "
-        "Anthropic, Bedrock, Gemini, Cohere, Jina, Voyage and Ollama, and of predictive servers (Open Inference "
+        "Anthropic, Bedrock, Gemini, Cohere, Jina, Voyage, Mistral and Ollama, and of predictive servers (Open Inference "
         "Protocol, TensorFlow Serving, TorchServe), all at one address and with the same models. What it saw is at "
         "/_sim/calls; its models can be changed at run time at /_sim/models/NAME.",
         epilog=f"Distributions: 200ms, uniform(100ms, 300ms), lognormal(300ms, 0.5). Faults: {', '.join(FAULTS)}.",

@@ -206,6 +206,8 @@ def default_models() -> dict[str, Behaviour]:
         "text-embedding-3-large": Behaviour(task="embedding", context_window=8_192, dimensions=3072),
         "text-embedding-005": Behaviour(task="embedding", context_window=2_048, dimensions=768),
         "gemini-embedding-001": Behaviour(task="embedding", context_window=2_048, dimensions=3072),
+        "mistral-large-latest": Behaviour(owned_by="mistralai", max_output_tokens=32_768),
+        "mistral-embed": Behaviour(task="embedding", owned_by="mistralai", context_window=8_192, dimensions=1024),
         "llama3.2": Behaviour(owned_by="library"),
         "nomic-embed-text": Behaviour(task="embedding", context_window=8_192, dimensions=768),
         "command-a-03-2025": Behaviour(context_window=256_000, max_output_tokens=8_192),

@@ -7,6 +7,7 @@ from tidegate.simulator.bedrock import surface as bedrock
 from tidegate.simulator.cohere import surface as cohere
 from tidegate.simulator.gemini import surface as gemini
 from tidegate.simulator.jina import surface as jina
+from tidegate.simulator.mistral import surface as mistral
 from tidegate.simulator.oip import surface as oip
 from tidegate.simulator.ollama import surface as ollama
 from tidegate.simulator.openai import surface as openai
@@ -24,6 +25,7 @@ SURFACES: Final[tuple[Surface, ...]] = (
     cohere,
     gemini,
     jina,
+    mistral,
     ollama,
     oip,
     torchserve,

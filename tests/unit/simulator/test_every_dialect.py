@@ -68,6 +68,7 @@ DIALECTS = {
     ),
     "ollama": _dialect("/api/chat", {"messages": TURN}, b'"done":true'),
     "cohere": _dialect("/v2/chat", {"messages": TURN}, b"data: [DONE]\n\n"),
+    "mistral": _dialect("/mistral/v1/chat/completions", {"messages": TURN}, b"data: [DONE]\n\n"),
     "bedrock": Dialect(
         "/model/m/converse",
         {"messages": CONVERSE},
@@ -88,6 +89,8 @@ OPERATIONS = {
     f"{GEMINI}countTokens": {"contents": CONTENTS},
     f"{GEMINI}embedContent": {"content": CONTENTS[0]},
     f"{GEMINI}batchEmbedContents": {"requests": [{"model": "models/m", "content": CONTENTS[0]}]},
+    "/mistral/v1/chat/completions": {"messages": TURN},
+    "/mistral/v1/embeddings": {"input": ["x"]},
     "/api/chat": {"messages": TURN},
     "/api/generate": {"prompt": "x"},
     "/api/embed": {"input": "x"},

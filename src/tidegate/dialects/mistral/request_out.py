@@ -125,6 +125,10 @@ def _messages(items: list[Item], naming: _Naming) -> list[Json]:
         if isinstance(item, ToolResult):
             messages.append(_result(item, naming))
         elif isinstance(item, Message) and item.role != "assistant":
+            if (
+                messages and messages[-1]["role"] == "tool"
+            ):  # rejected unless the assistant has taken note of the result
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": "OK"}]})
             role = "user" if item.role == "user" else "system"
             messages.append({"role": role, "content": _content(item.parts)})
         else:

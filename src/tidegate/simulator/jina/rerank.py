@@ -8,7 +8,8 @@ from msgspec import Struct
 from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.fields import Fields
 from tidegate.simulator.invention import estimate_tokens
-from tidegate.simulator.jina.fields import JinaFields, VoyageFields
+from tidegate.simulator.jina.fields import VoyageFields
+from tidegate.simulator.pydantic_fields import PydanticFields
 from tidegate.simulator.ranking import rank
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.setting import Setting
@@ -38,7 +39,7 @@ class RerankRequest(Struct):
         return sum(query + estimate_tokens(one.encode("utf-8", "surrogatepass")) for one in self.documents)
 
 
-def read_jina(fields: JinaFields, behaviour: Behaviour) -> RerankRequest:
+def read_jina(fields: PydanticFields, behaviour: Behaviour) -> RerankRequest:
     """Documents are texts, or objects with a text. Raises Rejection."""
     if behaviour.strict:
         fields.only(_JINA)

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.simulator.behaviour import Behaviour
-from tidegate.simulator.jina.fields import JinaFields
 from tidegate.simulator.jina.rerank import VOYAGE, jina_reply, read_jina, read_voyage, voyage_reply
 from tidegate.simulator.model_state import ModelState
+from tidegate.simulator.pydantic_fields import PydanticFields, details
 from tidegate.simulator.rejection import Rejection
 from tidegate.simulator.surface import Moment, Order, Refusal, Route
 from tidegate.wire.message import Request, encode_headers
@@ -50,12 +50,12 @@ def no_key(route: Route) -> Rejection:
     return Rejection(401, "No API key was provided.")
 
 
-def read_body(request: Request) -> JinaFields:
+def read_body(request: Request) -> PydanticFields:
     """The top level of a request's body. Raises Rejection."""
-    return JinaFields.of_body(request.body)
+    return PydanticFields.of_body(request.body)
 
 
-def read_model(fields: JinaFields, route: Route) -> str:
+def read_model(fields: PydanticFields, route: Route) -> str:
     """Raises Rejection."""
     return fields.needed_text("model")
 
@@ -65,12 +65,12 @@ def unknown_model(name: str, route: Route) -> Rejection:
     return Rejection(400, f"Model {name} is not supported.")
 
 
-def read_steering(fields: JinaFields) -> str:
+def read_steering(fields: PydanticFields) -> str:
     """There is no field for it."""
     return ""
 
 
-def take_order(fields: JinaFields, route: Route, name: str, behaviour: Behaviour) -> Order:
+def take_order(fields: PydanticFields, route: Route, name: str, behaviour: Behaviour) -> Order:
     """Reads the body as the model's owner would. Raises Rejection."""
     if behaviour.task != "rerank":
         raise unknown_model(name, route)
@@ -117,6 +117,5 @@ def error_body(rejection: Rejection, request: Request | None) -> bytes:
     if rejection.usual:
         detail = _MESSAGES.get(rejection.status, "An error occurred.")
     elif rejection.param is not None:
-        place = ["body", *filter(None, rejection.param.split("."))]
-        detail = [{"type": rejection.code, "loc": place, "msg": rejection.message}]
+        detail = details(rejection)
     return msgspec.json.encode({"detail": detail})
