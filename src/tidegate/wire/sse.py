@@ -44,6 +44,8 @@ class SseSplitter:
             self._rest = b""
         if b"\r" in data:
             return self._feed_any(data)
+        if data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2:
+            return [data]  # as nearly every read of a stream is
         events = data.split(b"\n\n")
         rest = events.pop()
         if rest:

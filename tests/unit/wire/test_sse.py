@@ -41,6 +41,15 @@ def test_what_is_written_is_read(lines: list[str]) -> None:
     assert (sse_data(event), sse_name(event)) == (data, b"name")
 
 
+@pytest.mark.parametrize(
+    "data", [b"\n", b"x", b"x\n", b"\n\n", b"x\n\n", b"\n\n\n", b"x\n\n\n", b"x\n\ny\n\n", b"\n\n\n\n"]
+)
+def test_one_read_is_cut_as_its_bytes_are(data: bytes) -> None:
+    whole, byte_by_byte = SseSplitter(), SseSplitter()
+    events = [event for at in range(len(data)) for event in byte_by_byte.feed(data[at : at + 1])]
+    assert (whole.feed(data), whole.end()) == (events, byte_by_byte.end())
+
+
 def test_an_endless_event_is_refused() -> None:
     splitter = SseSplitter(max_event_bytes=100)
     splitter.feed(b"data: " + b"x" * 90)

@@ -67,9 +67,9 @@ class ChunkReader:
         if (
             self._committed
             and event.startswith(b"data: {")
-            and (b'"usage"' not in event or b'"usage":null' in event)
+            and (b'"usage":null' in event or b'"usage"' not in event)
             and b'"error"' not in event
-            and (b'"finish_reason"' not in event or b'"finish_reason":null' in event)
+            and (b'"finish_reason":null' in event or b'"finish_reason"' not in event)
         ):
             self.content_events += 1
             return StreamEvent(self._renamed(event), content=True)
