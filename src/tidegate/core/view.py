@@ -107,7 +107,7 @@ class Pin(Struct, frozen=True):
 class Reference(Struct, frozen=True):
     """Something that a request names and that one credential alone may have."""
 
-    kind: Literal["response", "conversation", "file", "item", "thought", "sealed"]
+    kind: Literal["response", "conversation", "file", "message_file", "item", "thought", "sealed"]
     """thought: an item that the request tells too, but for what the upstream kept. sealed: a ciphertext."""
     name: str
     """Its id; of what is sealed, the text itself."""

@@ -31,5 +31,10 @@ KEEPERS: Final[Mapping[str, Callable[[str, str | None, str], str]]] = {
 }
 """A provider's dialect → (its base path, its API version, `/files/…` or `/messages/batches/…`) → path and query."""
 
-FILE_KEEPERS: Final = frozenset(("openai", "azure-openai"))
-"""They keep files, and batches of what is in files."""
+_OPENAI_KEEPERS: Final = frozenset(("openai", "azure-openai"))
+_ANTHROPIC_KEEPERS: Final = frozenset(("anthropic",))
+
+
+def keepers(client: str) -> frozenset[str]:
+    """The dialects of providers that keep what clients of the dialect `client` make: files, batches, and the like."""
+    return _ANTHROPIC_KEEPERS if client == "anthropic" else _OPENAI_KEEPERS

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from tidegate.core.clock import Clock, SystemClock
+from tidegate.simulator.anthropic import files as message_files
 from tidegate.simulator.anthropic import kept as message_batches
 from tidegate.simulator.behaviour import BadProfile, Behaviour, Profile, behaviour_from, profile_from, read_outcome
 from tidegate.simulator.calls import Call, CallLog
@@ -116,8 +117,8 @@ class Simulator:
         call = self.calls.open(request, self._clock.now_ns())
         surface = find_surface(request)
         try:
-            for one in (message_batches, files_and_batches):
-                if one.PATH.fullmatch(request.path):
+            for one in (message_batches, message_files, files_and_batches):
+                if one.serves(request):
                     self._answer_kept(exchange, call, surface, one.answer)
                     return
             if request.method == b"GET" and request.path in realtime.PATHS:
@@ -249,6 +250,7 @@ class Simulator:
             if steering is None:
                 self._keep(key, answer)
         self.stored.check(call.key, answer.order.needs)
+        self.kept.check(call.key, answer.order.needs)
         state, behaviour = answer.state, answer.behaviour
         call.model = state.name
         call.stream = answer.order.stream

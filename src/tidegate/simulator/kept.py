@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tidegate.core.clock import Clock
 from tidegate.simulator.rejection import Rejection
+from tidegate.simulator.surface import Need
 
 MAX_LINES: Final = 10_000
 MAX_KEPT: Final = 1_000
@@ -35,9 +36,12 @@ class KeptFile(Struct):
     id: str
     key: str
     purpose: str
+    """OpenAI's; of Anthropic's files the media type."""
     name: str
     content: bytes
     created: int
+    expires: int = 0
+    """0: never."""
 
 
 class KeptBatch(Struct):
@@ -86,8 +90,8 @@ class Kept:
 
     # Files.
 
-    def add_file(self, key: str, purpose: str, name: str, content: bytes) -> KeptFile:
-        file = KeptFile(self.name("file-"), key, purpose, name, content, self.seconds_now())
+    def add_file(self, key: str, purpose: str, name: str, content: bytes, prefix: str = "file-") -> KeptFile:
+        file = KeptFile(self.name(prefix), key, purpose, name, content, self.seconds_now())
         self._files[file.id] = file
         _bound(self._files)
         return file
@@ -99,8 +103,14 @@ class Kept:
             raise Rejection(404, f"No such File object: {name}", param="id")
         return found
 
-    def files(self, key: str) -> list[KeptFile]:
-        return [one for one in self._files.values() if one.key == key]
+    def files(self, key: str, prefix: str = "file-") -> list[KeptFile]:
+        return [one for one in self._files.values() if one.key == key and one.id.startswith(prefix)]
+
+    def check(self, key: str, needs: tuple[Need, ...]) -> None:
+        """Raises Rejection for a file that is not there, or another key's."""
+        for need in needs:
+            if need.kind == "file":
+                self.file(key, need.name)
 
     def drop_file(self, key: str, name: str) -> None:
         del self._files[self.file(key, name).id]

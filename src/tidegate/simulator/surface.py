@@ -15,7 +15,7 @@ from tidegate.wire.message import Request
 
 
 class Need(Struct, frozen=True):
-    kind: Literal["response", "item", "call", "seal"]
+    kind: Literal["response", "item", "call", "seal", "file"]
     name: str
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tidegate.core.clock import Clock
 from tidegate.state.journal import Journal
 
-Kind = Literal["file", "batch", "message_batch", "response", "conversation"]
+Kind = Literal["file", "message_file", "batch", "message_batch", "response", "conversation"]
 
 MAX_DETAILS_BYTES: Final = 16_384
 _LEAST_LINES: Final = 4_096
@@ -34,6 +34,7 @@ class Bound(Struct, frozen=True):
 
 BOUNDS: Final[Mapping[Kind, Bound]] = {
     "file": Bound(20_000, forgets=False),
+    "message_file": Bound(20_000, forgets=False),
     "batch": Bound(8_000, forgets=False),
     "message_batch": Bound(8_000, forgets=False),
     "response": Bound(40_000, forgets=True),
@@ -60,6 +61,8 @@ class Owned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the provider forgets it; 0: never."""
     model: str = ""
     """The public model that it was made with, where there is one."""
+    purpose: str = ""
+    """Of a file, what its maker said that it is for."""
     details: bytes = b""
     """What its kind alone knows of it, encoded by those who read it; at most `MAX_DETAILS_BYTES`."""
 

@@ -1,7 +1,9 @@
 """Files that a request names: found however their keys are written, and nowhere else."""
 
 import pytest
+from msgspec import Raw
 
+from tidegate.dialects.anthropic.named import named_sources
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.named_files import named_files
 
@@ -32,3 +34,31 @@ def test_names(text: bytes, names: list[str]) -> None:
 def test_what_cannot_be_read_is_refused(text: bytes) -> None:
     with pytest.raises(UnreadableRequest):
         named_files(text, "messages")
+
+
+@pytest.mark.parametrize(
+    ("block", "names"),
+    [
+        (b'{"type":"document","source":{"type":"file","file_id":"a"}}', ["a"]),
+        (b'{"type":"image","source":{"type":"file","fil\\u0065_id":"a"}}', ["a"]),
+        (b'{"type":"image","source":{"file_id":"a"},"source":{"type":"file","file_id":"b"}}', ["a", "b"]),
+        (b'{"type":"container_upload","file_id":"a"}', ["a"]),
+        (b'{"type":"tool_result","content":[{"type":"document","source":{"file_id":"a"}}]}', ["a"]),
+        (
+            b'{"type":"document","source":{"type":"content","content":[{"type":"image","source":{"file_id":"a"}}]}}',
+            ["a"],
+        ),
+        (b'{"type":"tool_use","input":{"file_id":"a"}}', []),
+        (b'{"type":"tool_use","source":{"file_id":"b"},"input":{"file_id":"a"}}', ["b"]),
+        (b'{"type":"text","text":"x","citations":[{"file_id":"a"}]}', []),
+        (b'{"type":"code_execution_tool_result","content":{"content":[{"file_id":"a"}]}}', []),
+    ],
+)
+def test_sources_of_messages(block: bytes, names: list[str]) -> None:
+    found = named_sources(Raw(b'[{"role":"user","content":"file_id"},{"role":"user","content":[%b]}]' % block))
+    assert [(one.kind, one.name) for one in found] == [("message_file", name) for name in names]
+
+
+def test_messages_that_cannot_be_read() -> None:
+    with pytest.raises(UnreadableRequest):
+        named_sources(Raw(b'{"file_id":"a"}'))

@@ -18,6 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.anthropic.errors import encode_error, read_error
 from tidegate.dialects.anthropic.events import MessageReader
 from tidegate.dialects.anthropic.messages import AnthropicMessages
+from tidegate.dialects.anthropic.named import named_sources
 from tidegate.dialects.anthropic.searching import bounded, searches_of
 from tidegate.dialects.anthropic.thoughts import without_sealed
 from tidegate.dialects.anthropic.usage import usage_of
@@ -165,6 +166,7 @@ def messages_view(
         tier=asked_tier(fields.get("speed")),
         searches=searches_of(fields) if operation == "chat" else None,
         affinity=messages[:_AFFINITY_BYTES],
+        refers=named_sources(messages),
     )
 
 

@@ -22,6 +22,7 @@ _BECAUSE: Final = {
     "response": "`{}` names a response that it keeps",
     "conversation": "`{}` names a conversation that it keeps",
     "file": "`{}` names a file that it keeps",
+    "message_file": "`{}` names a file that it keeps",
     "item": "`{}` names an item that it keeps",
     "thought": "`{}` names a thought that it keeps",
     "sealed": "`{}` holds thoughts that it alone can read",
@@ -51,7 +52,10 @@ def bind(runtime: Runtime, owner: str, view: View) -> Problem | None:
         if reference.kind in ("sealed", "thought"):
             sealed = sealed or _reachable(runtime, owner, view.model, reference, maker)
         elif maker is not None:
-            view.pin = view.pin or _pin(reference, maker)
+            pin = _pin(reference, maker)
+            if view.pin is not None and not _at_one_place(view.pin, pin):
+                return _apart(view.pin, pin)
+            view.pin = view.pin or pin
         elif not runtime.compiled.alone:
             return _not_found(reference)
     if view.pin is None:
@@ -96,7 +100,7 @@ def remember(runtime: Runtime, owner: str, view: View, candidate: Candidate) -> 
 
 
 def _maker(runtime: Runtime, owner: str, reference: Reference) -> Maker | None:
-    if reference.kind in ("response", "conversation", "file"):
+    if reference.kind in ("response", "conversation", "file", "message_file"):
         found = runtime.owned.find(owner, reference.kind, reference.name)
         return None if found is None else Maker(found.provider, found.credential, owner)
     maker = runtime.makers.find(reference.name)
@@ -126,6 +130,22 @@ def _pin(reference: Reference, maker: Maker) -> Pin:
     return Pin(maker.provider, maker.credential, because, reference.field)
 
 
+def _at_one_place(pin: Pin, other: Pin) -> bool:
+    return (pin.provider, pin.credential) == (other.provider, other.credential)
+
+
+def _apart(pin: Pin, other: Pin) -> Problem:
+    where = f"at {pin.provider}, " + (
+        f"the other at {other.provider}" if other.provider != pin.provider else "each with another credential of it"
+    )
+    fields = f"`{pin.field}`" if pin.field == other.field else f"`{pin.field}` and `{other.field}`"
+    message = (
+        f"{fields}: two things are named that lie apart, one {where}, and no upstream has both. Make one of them again "
+        "where the other is."
+    )
+    return Problem(status=400, code="invalid_request", message=message, field=other.field)
+
+
 def _not_found(reference: Reference) -> Problem:
     name = reference.name[:100]
     if reference.kind == "response":
@@ -136,7 +156,7 @@ def _not_found(reference: Reference) -> Problem:
             "Send the whole conversation as `input`.",
             field=reference.field,
         )
-    if reference.kind == "file":
+    if reference.kind in ("file", "message_file"):
         message = f"There is no file `{name}` of this key here. Upload it through this gateway first."
     elif reference.kind == "conversation":
         message = (

@@ -265,7 +265,7 @@ class BatchWatch:
             "purpose": "batch_output",
             "status": "processed",
         }
-        details = msgspec.json.encode({"object": told, "purpose": "batch_output", "batch": one.id})
+        details = msgspec.json.encode({"object": told, "batch": one.id})
         self._put(
             Owned(
                 kind="file",
@@ -275,6 +275,7 @@ class BatchWatch:
                 credential=one.credential,
                 created_ns=self._runtime.clock.now_ns(),
                 model=one.model,
+                purpose="batch_output",
                 details=details,
             )
         )

@@ -24,14 +24,15 @@ from tidegate.gateway.kept.batch_record import UNREGISTERED, UNSEEN
 from tidegate.gateway.kept.errand import Told
 from tidegate.gateway.kept.object_call import ObjectCall, Place
 from tidegate.gateway.kept.object_paths import missing
-from tidegate.gateway.kept.pages import anthropic_page, openai_page
-from tidegate.gateway.kept.placing import Placing, in_slices
+from tidegate.gateway.kept.pages import answer_page
+from tidegate.gateway.kept.placing import Placing
 from tidegate.gateway.record import MAY_HAVE_COST
 from tidegate.state.memory import Grant
 from tidegate.state.owned import Owned
 
 _MESSAGES: Final = Endpoint(DIALECTS["anthropic"], "chat")
 _MESSAGES_PATH: Final = "/v1/messages"
+_MOST_LISTED: Final = {"batch": 100, "message_batch": 1_000}
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -76,7 +77,7 @@ def create_message_batch(call: ObjectCall) -> None:
         assert placing.pin is not None  # noqa: S101 - there is a request, and it has been placed
         _create(call, placing.pin, placing.plan, _encode(fields))
 
-    in_slices(call, work(), send)
+    call.in_slices(work(), send)
 
 
 def get_batch(call: ObjectCall) -> None:
@@ -111,13 +112,7 @@ def cancel_batch(call: ObjectCall) -> None:
 
 def list_batches(call: ObjectCall) -> None:
     """The consumer's own, as their providers described them last: when they were asked for, or looked at by the watch."""
-    own = call.runtime.owned.of(call.consumer.name, call.asked.kind)
-    shown = [(one.id, Raw(_shown(one, bytes(details_of(one).object)))) for one in own]
-    request = call.exchange.request
-    if call.asked.kind == "batch":
-        call.answer(openai_page(request, [(name, told, "") for name, told in shown], 100))
-    else:
-        call.answer(anthropic_page(request, shown))
+    answer_page(call, lambda one: _shown(one, bytes(details_of(one).object)), _MOST_LISTED[call.asked.kind])
 
 
 def message_results(call: ObjectCall) -> None:

@@ -1,7 +1,7 @@
-"""OpenAI's files: each belongs to the consumer that uploaded it, and lies at one credential of one provider."""
+"""Files, OpenAI's and Anthropic's: each belongs to the consumer that uploaded it, and lies at one credential."""
 
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -10,18 +10,18 @@ from msgspec import Raw, Struct
 from tidegate.core.problem import Problem
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field
-from tidegate.dialects.keeping import FILE_KEEPERS
 from tidegate.gateway.kept.batch_plan import Plan, shortened
 from tidegate.gateway.kept.batch_watch import Standing
 from tidegate.gateway.kept.errand import Told
 from tidegate.gateway.kept.object_call import ObjectCall, Place
 from tidegate.gateway.kept.object_paths import missing
-from tidegate.gateway.kept.pages import openai_page
-from tidegate.gateway.kept.placing import Placing, in_slices, place_lines
-from tidegate.state.owned import MAX_DETAILS_BYTES, NoRoom, Owned
+from tidegate.gateway.kept.pages import answer_page
+from tidegate.gateway.kept.places import Spot, free_spot
+from tidegate.gateway.kept.placing import Placing, place_lines
+from tidegate.state.owned import MAX_DETAILS_BYTES, Kind, NoRoom, Owned
 from tidegate.wire.multipart import Form, MultipartError, read_form
 
-MODEL_HEADER: Final = b"x-tidegate-model"
+_MOST_LISTED: Final = {"file": 10_000, "message_file": 1_000}
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -31,7 +31,6 @@ class FileDetails(Struct):
 
     object: Raw
     """As the provider described it last."""
-    purpose: str = ""
     plan: Plan | None = None
     """Of a file that a batch can be made of."""
     batch: str = ""
@@ -42,12 +41,17 @@ class _Described(Struct):
     id: str
     purpose: str = ""
     expires_at: int | str | None = None
-    """Seconds since 1970 of a file; a date of a message batch."""
+    """Seconds since 1970, or a date in Anthropic's dialect."""
 
-
-class _Spot(Struct, frozen=True):
-    provider: str
-    credential: str
+    @property
+    def expires_ns(self) -> int:
+        """0: never."""
+        if not isinstance(self.expires_at, str):
+            return (self.expires_at or 0) * 1_000_000_000
+        try:
+            return int(datetime.fromisoformat(self.expires_at).timestamp()) * 1_000_000_000
+        except ValueError:
+            return 0
 
 
 decode_details = msgspec.json.Decoder(FileDetails).decode
@@ -63,26 +67,26 @@ def _encoded(details: FileDetails) -> bytes:
     return _encode(msgspec.structs.replace(details, object=shortened(details.object)))
 
 
-def find_file(call: ObjectCall, name: str) -> Owned:
+def find_file(call: ObjectCall, name: str, kind: Kind = "file") -> Owned:
     """Raises UnreadableRequest: 404, the same whether it is not there or another's."""
-    found = call.runtime.owned.find(call.consumer.name, "file", name)
+    found = call.runtime.owned.find(call.consumer.name, kind, name)
     if found is None:
-        raise UnreadableRequest(missing("file", name))
+        raise UnreadableRequest(missing(kind, name))
     return found
 
 
 def upload(call: ObjectCall) -> None:
-    """`POST /v1/files`."""
+    """`POST /v1/files`: as it came, but for the lines of a batch."""
     request = call.exchange.request
     try:
         form = read_form(request.header(b"content-type") or b"", request.body)
     except MultipartError as error:
         raise bad_field(f"The body must be multipart/form-data: {error}.") from error
-    purpose = _value(form, "purpose").decode(errors="replace")
+    purpose = _value(form, "purpose").decode(errors="replace") if call.asked.kind == "file" else ""
     content = _value(form, "file")
     make_room(call)
     if purpose != "batch":
-        _send(call, form.content_type, request.body, _spot(call), FileDetails(Raw(b"null"), purpose))
+        _send(call, form.content_type, request.body, free_spot(call), FileDetails(Raw(b"null")), purpose)
         return
     lines: list[bytes] = []
     placed: list[Placing] = []
@@ -102,23 +106,19 @@ def upload(call: ObjectCall) -> None:
             body = form.with_value("file", b"".join(lines))
         except MultipartError as error:
             raise bad_field(f"The body cannot be sent on: {error}. Choose another boundary.", "file") from error
-        details = FileDetails(Raw(b"null"), purpose, placing.plan)
-        _send(call, form.content_type, body, _Spot(pin.provider, pin.credential), details)
+        details = FileDetails(Raw(b"null"), placing.plan)
+        _send(call, form.content_type, body, Spot(pin.provider, pin.credential), details, purpose)
 
-    in_slices(call, work(), send)
+    call.in_slices(work(), send)
 
 
 def list_files(call: ObjectCall) -> None:
     """`GET /v1/files`: the consumer's own, as their providers described them last."""
-    own = call.runtime.owned.of(call.consumer.name, "file")
-    described = [(one.id, decode_details(one.details)) for one in own]
-    call.answer(
-        openai_page(call.exchange.request, [(name, one.object, one.purpose) for name, one in described], 10_000)
-    )
+    answer_page(call, lambda one: bytes(decode_details(one.details).object), _MOST_LISTED[call.asked.kind])
 
 
 def get_file(call: ObjectCall) -> None:
-    found = find_file(call, call.asked.name)
+    found = find_file(call, call.asked.name, call.asked.kind)
 
     def then(told: Told) -> None:
         if told.status != 200:
@@ -133,14 +133,14 @@ def get_file(call: ObjectCall) -> None:
 
 
 def drop_file(call: ObjectCall) -> None:
-    found = find_file(call, call.asked.name)
+    found = find_file(call, call.asked.name, call.asked.kind)
     call.making = True
 
     def then(told: Told) -> None:
         if told.status != 200:
             _gone(call, found, told)
             return
-        call.runtime.owned.drop(found.owner, "file", found.id)
+        call.runtime.owned.drop(found.owner, found.kind, found.id)
         call.answer(told.body, told.headers)
 
     batch = call.runtime.owned.find(found.owner, "batch", decode_details(found.details).batch)
@@ -164,7 +164,7 @@ def after_settlement(call: ObjectCall, batch: Owned | None, act: Callable[[], No
 
 
 def file_content(call: ObjectCall) -> None:
-    found = find_file(call, call.asked.name)
+    found = find_file(call, call.asked.name, call.asked.kind)
     call.pass_on(found, f"/files/{found.id}/content")
 
 
@@ -199,7 +199,7 @@ def register(call: ObjectCall, one: Owned, details: FileDetails) -> None:
         call.record.notes.append(str(error)[:200])
 
 
-def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: FileDetails) -> None:
+def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: FileDetails, purpose: str) -> None:
     call.making = True
 
     def then(told: Told) -> None:
@@ -208,17 +208,16 @@ def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: Fi
             return
         described = read_described(told.body)
         details.object = Raw(told.body)
-        details.purpose = described.purpose or details.purpose
-        expires = described.expires_at if isinstance(described.expires_at, int) else 0
         file = Owned(
-            kind="file",
+            kind=call.asked.kind,
             id=described.id,
             owner=call.consumer.name,
             provider=place.provider,
             credential=place.credential,
             created_ns=call.record.time_ns,
-            expires_ns=expires * 1_000_000_000,
+            expires_ns=described.expires_ns,
             model=details.plan.shares[0].model if details.plan else "",
+            purpose=described.purpose or purpose,
             details=_encoded(details),
         )
         put(call, file)
@@ -248,33 +247,3 @@ def _value(form: Form, name: str) -> bytes:
     if len(parts) != 1:
         raise bad_field(f"There are {len(parts)} parts `{name}`: send one.", name)
     return form.value(parts[0])
-
-
-def _spot(call: ObjectCall) -> _Spot:
-    """Where a file goes that names no model. Raises UnreadableRequest."""
-    consumer, routes = call.consumer, call.runtime.compiled.routes
-    asked = (call.exchange.request.header(MODEL_HEADER) or b"").decode(errors="replace")
-    if asked and asked not in consumer.models:
-        message = f"`{MODEL_HEADER.decode()}` names `{asked[:100]}`, which is no model of this key."
-        raise UnreadableRequest(Problem(status=404, code="model_not_found", message=message, field="model"))
-    names = [asked] if asked else sorted(consumer.models)
-    targets = [target for name in names for target in routes[name].targets if target.provider.dialect in FILE_KEEPERS]
-    providers = {target.provider.name: target.provider for target in targets}
-    if asked and targets:
-        first = min(targets, key=lambda one: one.spec.priority).provider
-        providers = {first.name: first}
-    if len(providers) != 1:
-        which = (
-            "None of this key's models is" if not providers else "Models of this key are at several providers, or not"
-        )
-        message = (
-            f"{which if not asked else f'Model `{asked}` is not'} at a provider that keeps files: send the header "
-            f"`{MODEL_HEADER.decode()}` with the name of the model that will read it."
-        )
-        raise bad_field(message, MODEL_HEADER.decode())
-    (provider,) = providers.values()
-    health = call.runtime.health
-    free = [one for one in provider.credentials if not health.benched_for((provider.name, one.id))]
-    # Always the same of several, so that a request can name two of a consumer's files.
-    chosen = max(free or provider.credentials, key=lambda one: blake2b(f"{consumer.name}/{one.id}".encode()).digest())
-    return _Spot(provider.name, chosen.id)

@@ -5,7 +5,7 @@ An ObjectCall costs nothing: it counts as a request. What a batch computes is se
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from tidegate.core.claims import Claims, Refusal
@@ -30,6 +30,7 @@ from tidegate.wire.message import Headers, encode_headers
 from tidegate.wire.server import Exchange
 
 _LEASE: Final = 900.0
+_SLICE_SECONDS: Final = 0.004
 _JSON: Final = "content-type: application/json\r\n"
 _CLIENT_GONE: Final = 499
 _NOTHING_USED: Final = Usage(source="reported")
@@ -102,6 +103,22 @@ class ObjectCall:
                 ),
                 "failed",
             )
+
+    def in_slices(self, work: Iterator[None], then: Callable[[], None]) -> None:
+        """Does a long piece of work a few milliseconds at a time, so that other calls go on; then `then`."""
+        runtime = self.runtime
+
+        def turn() -> None:
+            if self.exchange.closed:
+                return
+            until = runtime.clock.monotonic() + _SLICE_SECONDS
+            for _ in work:
+                if runtime.clock.monotonic() >= until:
+                    runtime.loop.call_soon(self.guarded, turn)
+                    return
+            then()
+
+        self.guarded(turn)
 
     # The client, through the exchange.
 

@@ -3,7 +3,7 @@
 What the requests come to (their number, estimated tokens, worst cost) is summed up for the claim that the batch makes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -17,7 +17,7 @@ from tidegate.decide.route import Asking, Candidate, no_target_problem, pinned_e
 from tidegate.decide.searching import holds_searches
 from tidegate.dialects.dialect import Dialect, Relay, UnreadableRequest
 from tidegate.dialects.fields import bad_field
-from tidegate.dialects.keeping import FILE_KEEPERS
+from tidegate.dialects.keeping import keepers
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.endpoints import EXACT, Endpoint
 from tidegate.gateway.headers import header_value
@@ -26,7 +26,6 @@ from tidegate.gateway.kept.object_call import ObjectCall
 from tidegate.gateway.kept.object_paths import missing
 from tidegate.state.owned import MAX_DETAILS_BYTES
 
-_SLICE_SECONDS: Final = 0.004
 _MAX_MODELS: Final = 16
 _MAX_PLAN_BYTES: Final = MAX_DETAILS_BYTES // 2
 """The other half is for what the provider says of the batch."""
@@ -99,14 +98,14 @@ class Placing:
             raise bad_field("A request in a batch cannot go on from what is kept: send all of it.", reference.field)
         if reference.kind == "thought" and self._is_anothers(reference.name):
             raise bad_field(f"Item with id '{reference.name[:100]}' not found.", reference.field)
-        if reference.kind != "file":
+        if reference.kind not in ("file", "message_file"):
             return
         runtime = self._call.runtime
-        found = runtime.owned.find(self._call.consumer.name, "file", reference.name)
+        found = runtime.owned.find(self._call.consumer.name, reference.kind, reference.name)
         if found is None:
             if runtime.compiled.alone:
                 return
-            raise UnreadableRequest(missing("file", reference.name))
+            raise UnreadableRequest(missing(reference.kind, reference.name))
         if self.pin is None:
             because = f"`{reference.field}` names a file that it keeps"
             self.pin = Pin(found.provider, found.credential, because, reference.field)
@@ -143,8 +142,7 @@ class Placing:
 def _native(candidate: Candidate, dialect: Dialect, operation: Operation) -> Relay | None:
     """How a provider serves such requests itself; None where it does not."""
     provider = candidate.target.provider
-    kept = FILE_KEEPERS if dialect.name != "anthropic" else frozenset(("anthropic",))
-    if provider.dialect not in kept:
+    if provider.dialect not in keepers(dialect.name):
         return None
     serving = spoken_to(dialect.name, provider.dialect, provider.quirks, candidate.target.spec.model)
     relay = relay_between(dialect.name, serving, operation)
@@ -208,20 +206,3 @@ def _endpoint(url: str, where: str) -> Endpoint:
         message = f"{where}: `url` is `{url[:100]}`. Batches are taken for /v1/chat/completions and its like."
         raise bad_field(message, "file")
     return found
-
-
-def in_slices(call: ObjectCall, work: Iterator[None], then: Callable[[], None]) -> None:
-    """Does a long piece of work a few milliseconds at a time, so that other calls go on; then `then`."""
-    runtime = call.runtime
-
-    def turn() -> None:
-        if call.exchange.closed:
-            return
-        until = runtime.clock.monotonic() + _SLICE_SECONDS
-        for _ in work:
-            if runtime.clock.monotonic() >= until:
-                runtime.loop.call_soon(call.guarded, turn)
-                return
-        then()
-
-    call.guarded(turn)

@@ -26,7 +26,7 @@ _DOCUMENT_TOKENS: Final = 2000
 class Piece:
     """One block as the rest of the simulator needs it."""
 
-    __slots__ = ("extra_tokens", "fields", "kind", "marked", "text")
+    __slots__ = ("extra_tokens", "fields", "file", "kind", "marked", "text")
 
     def __init__(self, fields: Fields, kind: str, text: str, extra_tokens: int = 0) -> None:
         self.fields = fields
@@ -34,6 +34,8 @@ class Piece:
         self.text = text
         self.extra_tokens = extra_tokens
         self.marked = read_marker(fields)
+        self.file = ""
+        """The file that it is of."""
 
 
 def read_marker(fields: Fields) -> str:
@@ -60,7 +62,9 @@ def read_block(block: Fields, role: str, version: bytes) -> Piece:
     if version == STRICT_VERSION:
         _check_strict_version(block, kind, role)
     if reader is None:
-        return Piece(block, kind, json.dumps(block.values))
+        piece = Piece(block, kind, json.dumps(block.values))
+        piece.file = block.needed_text("file_id") if kind == "container_upload" else ""
+        return piece
     return reader(block)
 
 
@@ -104,10 +108,18 @@ def _read_image(block: Fields) -> Piece:
         source.choice("media_type", _IMAGES)
         _check_base64(source)
         return Piece(block, "image", f"image {source.needed_text('data')}", _IMAGE_TOKENS)
-    found = source.needed_text("url" if kind == "url" else "file_id")
-    if kind == "url" and not found.startswith(("https://", "http://")):
+    if kind == "file":
+        return _of_file(block, source, "image", _IMAGE_TOKENS)
+    found = source.needed_text("url")
+    if not found.startswith(("https://", "http://")):
         raise Rejection(400, f"{source.path('url')}: Only HTTPS URLs are supported.", param=source.path("url"))
     return Piece(block, "image", f"image {found}", _IMAGE_TOKENS)
+
+
+def _of_file(block: Fields, source: Fields, kind: str, tokens: int) -> Piece:
+    piece = Piece(block, kind, f"{kind} {source.needed_text('file_id')}", tokens)
+    piece.file = source.needed_text("file_id")
+    return piece
 
 
 def _check_base64(source: Fields) -> None:
@@ -129,7 +141,9 @@ def _read_document(block: Fields) -> Piece:
     elif kind == "text":
         source.choice("media_type", ("text/plain",))
         source.needed_text("data")
-    elif kind not in ("url", "content", "file"):
+    elif kind == "file":
+        return _of_file(block, source, "document", _DOCUMENT_TOKENS)
+    elif kind not in ("url", "content"):
         raise source.wrong_value(source.path("type"), kind, ("base64", "text", "url", "content", "file"))
     return Piece(block, "document", json.dumps(source.values), _DOCUMENT_TOKENS)
 

@@ -16,6 +16,10 @@ _TYPES: Final = {"in_progress": "in_progress", "cancelling": "canceling"}
 Told = tuple[bytes, bytes]
 
 
+def serves(request: Request) -> bool:
+    return PATH.fullmatch(request.path) is not None
+
+
 def answer(kept: Kept, request: Request, key: str) -> Told:
     """(content type, body). Raises Rejection."""
     asked = PATH.fullmatch(request.path)

@@ -11,6 +11,7 @@ from tidegate.simulator.behaviour import Behaviour
 from tidegate.simulator.composition import Conversation, Tool
 from tidegate.simulator.invention import estimate_tokens
 from tidegate.simulator.rejection import Rejection
+from tidegate.simulator.surface import Need
 
 _KNOWN: Final = frozenset(
     """cache_control container context_management diagnostics fallbacks inference_geo max_tokens mcp_servers messages
@@ -46,6 +47,7 @@ class MessageRequest(Conversation, kw_only=True):
     """Of the last marker."""
     shows_thoughts: bool
     """False: thoughts are signed but not told."""
+    needs: tuple[Need, ...]
 
 
 def read_message(fields: Fields, version: bytes, behaviour: Behaviour, *, counting: bool = False) -> MessageRequest:
@@ -86,6 +88,7 @@ def read_message(fields: Fields, version: bytes, behaviour: Behaviour, *, counti
         cacheable_tokens=estimate_tokens(cacheable),
         cache_ttl=ttl,
         shows_thoughts=shown,
+        needs=tuple(Need("file", piece.file) for turn in turns for piece in turn.pieces if piece.file),
     )
 
 

@@ -35,11 +35,11 @@ class VersionedRoute(Route, frozen=True):
 
 
 def claims(request: Request) -> bool:
-    """Below `/v1/messages`, and the list of models if a version is named."""
+    """Below `/v1/messages`, and models and files if a version is named."""
     path = request.path
     if path.startswith(b"/v1/messages/"):
         return True
-    return path.startswith(b"/v1/models") and request.header(VARIES) is not None
+    return path.startswith((b"/v1/models", b"/v1/files")) and request.header(VARIES) is not None
 
 
 def find_route(request: Request) -> VersionedRoute:
@@ -113,7 +113,7 @@ def take_order(fields: Fields, route: VersionedRoute, name: str, behaviour: Beha
     _check_window(asked, behaviour)
     spent = asked.prompt_tokens + (asked.limit or 0)
     build = partial(message_reply, asked, behaviour)
-    return Order(asked.cacheable, asked.cacheable_tokens, spent, asked.stream, build)
+    return Order(asked.cacheable, asked.cacheable_tokens, spent, asked.stream, build, asked.needs)
 
 
 def _check_window(asked: MessageRequest, behaviour: Behaviour) -> None:

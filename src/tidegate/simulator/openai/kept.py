@@ -23,6 +23,10 @@ Told = tuple[bytes, bytes]
 """(content type, body)."""
 
 
+def serves(request: Request) -> bool:
+    return PATH.fullmatch(request.path) is not None
+
+
 def answer(kept: Kept, request: Request, key: str) -> Told:
     """Raises Rejection."""
     asked = PATH.fullmatch(request.path)

@@ -1,0 +1,62 @@
+"""Files at the provider that a messages request names: sources of images and documents, and what is put into containers.
+
+What a tool is called with is the client's own: a `file_id` there is no file of Anthropic's. What was said, cited and
+answered by server tools in earlier turns makes nothing be read again.
+Source: the `…_block_param` types of the official SDK.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tidegate.core.view import Reference
+from tidegate.dialects.fields import NULL, bad_field
+from tidegate.dialects.named_files import named_files
+
+
+class _Message(Struct):
+    content: Raw = NULL
+
+
+class _Block(Struct):
+    type: str = ""
+
+
+_TOLD: Final = frozenset(("text", "thinking", "redacted_thinking"))
+_encode = msgspec.json.Encoder().encode
+_decode_messages = msgspec.json.Decoder(list[_Message]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_block = msgspec.json.Decoder(_Block).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def named_sources(messages: Raw) -> tuple[Reference, ...]:
+    """Raises UnreadableRequest."""
+    if not named_files(bytes(messages), "messages"):
+        return ()
+    try:
+        found = [one for block in _blocks(messages) for one in _of_block(block)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bad_field(
+            f"`messages` must be a list of messages, each with its content: {error}.", "messages"
+        ) from error
+    return tuple(Reference("message_file", name, "messages") for name in dict.fromkeys(found))
+
+
+def _blocks(messages: Raw) -> Iterator[Raw]:
+    for message in _decode_messages(messages):
+        content = bytes(message.content)
+        if content[:1] == b"[":
+            yield from _decode_list(content)
+
+
+def _of_block(block: Raw) -> list[str]:
+    kind = _decode_block(block).type
+    if kind in _TOLD or kind.endswith("_tool_result"):
+        return []
+    text = bytes(block)
+    if kind.endswith("tool_use"):
+        text = _encode({field: value for field, value in _decode_object(block).items() if field != "input"})
+    return [one.name for one in named_files(text, "messages")]
