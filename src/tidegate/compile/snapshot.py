@@ -184,6 +184,7 @@ def _consumer(consumer: Consumer, resources: Resources, access: Access) -> Consu
         team=team.metadata.name,
         models=access.callable_by[name],
         passthrough=access.passthrough_of[name],
+        shared_objects=frozenset(team.spec.shared_objects),
         buckets=(
             *limit_buckets(own, consumer.spec.limits),
             *policy_buckets(name, policies),

@@ -14,6 +14,9 @@ class TeamSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Models that its consumers may use, `*` and `?` allowed; absent: all."""
     passthrough: tuple[str, ...] = ()
     """Providers of which its consumers may call any path, below `/passthrough/{provider}/`; absent: none."""
+    shared_objects: tuple[str, ...] = ()
+    """Ids of what providers keep and none of its consumers has made (a hosted prompt, a vector store, a file): their calls
+    may name it, and go wherever they would without it; absent: none."""
     limits: Limits = Limits()
     """Shared by all its consumers."""
     budget: Annotated[tuple[Budget, ...], OneOrMany()] = ()

@@ -146,6 +146,8 @@ class ConsumerSpec(Struct, frozen=True, kw_only=True):
     """Public model names it may call: globs are resolved at compile time."""
     passthrough: frozenset[str] = frozenset()
     """Providers of which it may call any path."""
+    shared_objects: frozenset[str] = frozenset()
+    """Ids of what providers keep that its calls may name, though it has not made it."""
     buckets: tuple[Bucket, ...]
     """Every limit and budget that any call of it claims from, in a fixed order."""
     model_buckets: tuple[tuple[str, tuple[Bucket, ...]], ...] = ()

@@ -107,7 +107,18 @@ class Pin(Struct, frozen=True):
 class Reference(Struct, frozen=True):
     """Something that a request names and that one credential alone may have."""
 
-    kind: Literal["response", "conversation", "file", "message_file", "item", "thought", "sealed"]
+    kind: Literal[
+        "response",
+        "conversation",
+        "file",
+        "message_file",
+        "vector_store",
+        "container",
+        "prompt",
+        "item",
+        "thought",
+        "sealed",
+    ]
     """thought: an item that the request tells too, but for what the upstream kept. sealed: a ciphertext."""
     name: str
     """Its id; of what is sealed, the text itself."""
@@ -129,7 +140,7 @@ class HostedSearch(Struct, frozen=True):
     """The dialect has a field for that bound, which can be set for want of the client's own."""
 
 
-Kept = tuple[Literal["response", "item", "sealed"], str]
+Kept = tuple[Literal["response", "item", "container", "sealed"], str]
 """What an answer left at its upstream: kind and name, as in `Reference`."""
 
 

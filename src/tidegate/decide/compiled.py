@@ -157,6 +157,7 @@ class CompiledConsumer:
         "name",
         "passthrough",
         "region",
+        "shared_objects",
         "tags",
         "team",
     )
@@ -166,6 +167,7 @@ class CompiledConsumer:
         self.team = spec.team
         self.models = spec.models
         self.passthrough = spec.passthrough
+        self.shared_objects = spec.shared_objects
         self.buckets = _interned(spec.buckets, intern)
         self.buckets_of = {"": _with_kinds(self.buckets)}
         """What a call of a model claims from; "" is any model without buckets of its own."""

@@ -1,16 +1,18 @@
-"""Files at a provider that a request names: `file_id` and `file_ids`, wherever in it they are.
+"""What lies at a provider and is named by a key that tells its kind: `file_id`, `vector_store_ids`, wherever in a text.
 
 Keys are found as they may be spelled in JSON, escapes included: a file of another consumer must not be reached by writing
 its key in another way.
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from tidegate.core.view import Reference
 from tidegate.dialects.fields import bad_field
+
+Named = Literal["file", "vector_store", "container"]
 
 
 def _spelled(word: str) -> bytes:
@@ -21,31 +23,50 @@ def _hex(code: int) -> bytes:
     return b"".join(b"[%b%b]" % (digit.lower(), digit.upper()) for digit in (b"%x" % (code >> 4), b"%x" % (code & 15)))
 
 
-_NAMED: Final = re.compile(
-    rb'"%b(?:%b)?"\s*:\s*("(?:[^"\\]|\\.)*"|\[[^\]]*\])' % (_spelled("file_id"), _spelled("s")), re.DOTALL
-)
+def _keyed(word: str, rest: str) -> re.Pattern[bytes]:
+    """The values, strings and lists, of the keys `word` and `word` + `rest`."""
+    return re.compile(
+        rb'"%b(?:%b)?"\s*:\s*("(?:[^"\\]|\\.)*"|\[[^\]]*\])' % (_spelled(word), _spelled(rest)), re.DOTALL
+    )
+
+
+_KEYS: Final[dict[Named, tuple[bytes, re.Pattern[bytes]]]] = {
+    "file": (b"file_id", _keyed("file_id", "s")),
+    "vector_store": (b"vector_store_id", _keyed("vector_store_id", "s")),
+    "container": (b"container", _keyed("container", "_id")),
+}
 _decode = msgspec.json.Decoder(str | list[str]).decode
 
 
 def named_files(text: bytes, field: str) -> tuple[Reference, ...]:
     """`field`: the request's field that `text` is the value of, or `file_id`. Raises UnreadableRequest."""
-    if not _may_name(text):
+    return named_things("file", text, field)
+
+
+def named_things(kind: Named, text: bytes, field: str) -> tuple[Reference, ...]:
+    """As `named_files`."""
+    plain, pattern = _KEYS[kind]
+    if not may_name(kind, text):
         return ()
     names: list[str] = []
-    for match in _NAMED.finditer(text):
+    for match in pattern.finditer(text):
         try:
             told = _decode(match[1])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise bad_field("`file_id` must be the id of a file, and `file_ids` a list of such.", field) from error
+            word = plain.decode()
+            raise bad_field(
+                f"`{word}` must be the id of a {kind.replace('_', ' ')}, or a list of such.", field
+            ) from error
         names += [told] if isinstance(told, str) else told
-    return tuple(Reference("file", name, field) for name in dict.fromkeys(names))
+    return tuple(Reference(kind, name, field) for name in dict.fromkeys(names))
 
 
-def _may_name(text: bytes) -> bool:
+def may_name(kind: Named, text: bytes) -> bool:
     """Cheap, as megabytes of prose come by here: from the first byte that prose seldom has, and for short words first, as
     looking for those takes a third of the time."""
-    start = text.find(b"_")
-    if start >= 0 and text.find(b"_id", start) >= 0 and b"file_id" in text:
+    word = _KEYS[kind][0]
+    start = text.find(b"_") if b"_" in word else 0
+    if start >= 0 and (kind == "container" or text.find(b"_id", start) >= 0) and word in text:
         return True
     start = text.find(b"\\")
     return start >= 0 and text.find(b"\\u00", start) >= 0

@@ -78,6 +78,10 @@ _IMAGEN: Final[Mapping[str, Dialect]] = {"gemini": DIALECTS["gemini-imagen"], "v
 _SERVES_RESPONSES: Final = frozenset(("responses", "responses-only"))
 
 
+def serves_responses(quirks: frozenset[str]) -> bool:
+    return bool(quirks & _SERVES_RESPONSES)
+
+
 @cache
 def surfaces_of(provider: str) -> tuple[Dialect, ...]:
     """All that a provider of this dialect may speak, its main one first."""
@@ -92,7 +96,7 @@ def spoken_to(client: str, provider: str, quirks: frozenset[str], model: str) ->
     The client's own if it can be, else the one that has what the client's has; else its main one.
     """
     family = DIALECTS[client].family
-    further = _SURFACES.get((provider, "responses")) if quirks & _SERVES_RESPONSES else None
+    further = _SURFACES.get((provider, "responses")) if serves_responses(quirks) else None
     if further is not None and (
         further.family == family or "responses-only" in quirks or answers_responses_alone(model)
     ):

@@ -19,8 +19,8 @@ from tidegate.simulator.control import PREFIX, Control
 from tidegate.simulator.delivery import Delivery
 from tidegate.simulator.kept import Kept
 from tidegate.simulator.model_state import ModelState
+from tidegate.simulator.openai import collected, realtime
 from tidegate.simulator.openai import kept as files_and_batches
-from tidegate.simulator.openai import realtime
 from tidegate.simulator.openai.stored import StoredResponses
 from tidegate.simulator.openai.surface import Route as OpenAIRoute
 from tidegate.simulator.plan import plan_answer
@@ -117,7 +117,7 @@ class Simulator:
         call = self.calls.open(request, self._clock.now_ns())
         surface = find_surface(request)
         try:
-            for one in (message_batches, message_files, files_and_batches):
+            for one in (message_batches, message_files, files_and_batches, collected):
                 if one.serves(request):
                     self._answer_kept(exchange, call, surface, one.answer)
                     return

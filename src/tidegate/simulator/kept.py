@@ -1,4 +1,4 @@
-"""Files and batches that the simulated provider keeps, each for the API key that made it.
+"""Files, batches and conversations that the simulated provider keeps, each for the API key that made it.
 
 A batch runs its lines through the simulator's own handlers when its time has come and somebody asks for it.
 """
@@ -62,6 +62,17 @@ class KeptBatch(Struct):
     """File of the errors."""
 
 
+class Thing(Struct):
+    """What is kept alike: a conversation, a vector store, a container, an upload."""
+
+    id: str
+    key: str
+    kind: str
+    told: dict[str, Any]
+    inside: dict[str, dict[str, Any]] = {}
+    """Its items, files or parts, by id."""
+
+
 class Kept:
     """`seconds` is how long a batch takes, `ending` how the next one ends: whole, or half of its lines not run."""
 
@@ -71,6 +82,7 @@ class Kept:
         self._ids = random.Random(seed)
         self._files: dict[str, KeptFile] = {}
         self._batches: dict[str, KeptBatch] = {}
+        self._things: dict[str, Thing] = {}
         self.seconds = 0.0
         self.ending: Ending = "completed"
 
@@ -107,10 +119,33 @@ class Kept:
         return [one for one in self._files.values() if one.key == key and one.id.startswith(prefix)]
 
     def check(self, key: str, needs: tuple[Need, ...]) -> None:
-        """Raises Rejection for a file that is not there, or another key's."""
+        """Raises Rejection for what is not there, or another key's."""
         for need in needs:
             if need.kind == "file":
                 self.file(key, need.name)
+            elif need.kind in ("conversation", "vector_store", "container"):
+                self.thing(key, need.kind, need.name)
+
+    # Conversations, vector stores, containers, uploads.
+
+    def add_thing(self, prefix: str, key: str, kind: str, told: dict[str, Any]) -> Thing:
+        thing = Thing(self.name(prefix), key, kind, told)
+        self._things[thing.id] = thing
+        _bound(self._things)
+        return thing
+
+    def thing(self, key: str, kind: str, name: str) -> Thing:
+        """Raises Rejection: another key's is as one that is not there."""
+        found = self._things.get(name)
+        if found is None or (found.key, found.kind) != (key, kind):
+            raise Rejection(404, f"{kind.replace('_', ' ').capitalize()} with id '{name}' not found.")
+        return found
+
+    def things(self, key: str, kind: str) -> list[Thing]:
+        return [one for one in self._things.values() if (one.key, one.kind) == (key, kind)]
+
+    def drop_thing(self, thing: Thing) -> None:
+        del self._things[thing.id]
 
     def drop_file(self, key: str, name: str) -> None:
         del self._files[self.file(key, name).id]

@@ -15,7 +15,7 @@ from tidegate.wire.message import Request
 
 
 class Need(Struct, frozen=True):
-    kind: Literal["response", "item", "call", "seal", "file"]
+    kind: Literal["response", "item", "call", "seal", "file", "conversation", "vector_store", "container"]
     name: str
 
 

@@ -1,4 +1,4 @@
-"""What providers keep for consumers: files, batches, stored responses. Whose each is, and where it lies.
+"""What providers keep for consumers: files, batches, stored responses, conversations. Whose each is, and where it lies.
 
 An id passes as its provider gave it; here it is looked up under its owner, so that what another consumer owns is as what is
 not there. In memory, bounded, and in a journal from which a restart makes it again.
@@ -13,7 +13,17 @@ from msgspec import Struct
 from tidegate.core.clock import Clock
 from tidegate.state.journal import Journal
 
-Kind = Literal["file", "message_file", "batch", "message_batch", "response", "conversation"]
+Kind = Literal[
+    "file",
+    "message_file",
+    "batch",
+    "message_batch",
+    "upload",
+    "response",
+    "conversation",
+    "vector_store",
+    "container",
+]
 
 MAX_DETAILS_BYTES: Final = 16_384
 _LEAST_LINES: Final = 4_096
@@ -38,7 +48,10 @@ BOUNDS: Final[Mapping[Kind, Bound]] = {
     "batch": Bound(8_000, forgets=False),
     "message_batch": Bound(8_000, forgets=False),
     "response": Bound(40_000, forgets=True),
-    "conversation": Bound(20_000, forgets=True),
+    "conversation": Bound(40_000, forgets=True),
+    "upload": Bound(8_000, forgets=True),
+    "vector_store": Bound(8_000, forgets=False),
+    "container": Bound(20_000, forgets=True),
 }
 
 
@@ -62,7 +75,7 @@ class Owned(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str = ""
     """The public model that it was made with, where there is one."""
     purpose: str = ""
-    """Of a file, what its maker said that it is for."""
+    """Of a file or upload, what its maker said that it is for."""
     details: bytes = b""
     """What its kind alone knows of it, encoded by those who read it; at most `MAX_DETAILS_BYTES`."""
 

@@ -1,7 +1,6 @@
 """Files that a request names: found however their keys are written, and nowhere else."""
 
 import pytest
-from msgspec import Raw
 
 from tidegate.dialects.anthropic.named import named_sources
 from tidegate.dialects.dialect import UnreadableRequest
@@ -55,10 +54,10 @@ def test_what_cannot_be_read_is_refused(text: bytes) -> None:
     ],
 )
 def test_sources_of_messages(block: bytes, names: list[str]) -> None:
-    found = named_sources(Raw(b'[{"role":"user","content":"file_id"},{"role":"user","content":[%b]}]' % block))
+    found = named_sources(b'[{"role":"user","content":"file_id"},{"role":"user","content":[%b]}]' % block)
     assert [(one.kind, one.name) for one in found] == [("message_file", name) for name in names]
 
 
 def test_messages_that_cannot_be_read() -> None:
     with pytest.raises(UnreadableRequest):
-        named_sources(Raw(b'{"file_id":"a"}'))
+        named_sources(b'{"file_id":"a"}')

@@ -81,3 +81,15 @@ def test_what_an_answer_leaves() -> None:
     for strange in (raw(id=5, output=[]), raw(id="x", output={}), raw(id="x", output=[{"id": 5}])):
         assert left_by_answer(strange, stored=True) == ()
     assert left_by_item(msgspec.Raw(b'{"id":5}'), stored=True) == ()
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "code_interpreter_call", "id": "ci_1", "container_id": "cntr_1"},
+        {"type": "shell_call", "id": "sh_1", "environment": {"type": "container_reference", "container_id": "cntr_1"}},
+    ],
+)
+def test_a_container_of_the_providers_is_left(item: dict[str, Any]) -> None:
+    """It is the consumer's who has made it work."""
+    assert left_by_answer(raw(output=[item]), stored=False) == (("container", "cntr_1"),)

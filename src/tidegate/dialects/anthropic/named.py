@@ -32,9 +32,9 @@ _decode_block = msgspec.json.Decoder(_Block).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def named_sources(messages: Raw) -> tuple[Reference, ...]:
+def named_sources(messages: bytes) -> tuple[Reference, ...]:
     """Raises UnreadableRequest."""
-    if not named_files(bytes(messages), "messages"):
+    if not named_files(messages, "messages"):
         return ()
     try:
         found = [one for block in _blocks(messages) for one in _of_block(block)]
@@ -45,7 +45,7 @@ def named_sources(messages: Raw) -> tuple[Reference, ...]:
     return tuple(Reference("message_file", name, "messages") for name in dict.fromkeys(found))
 
 
-def _blocks(messages: Raw) -> Iterator[Raw]:
+def _blocks(messages: bytes) -> Iterator[Raw]:
     for message in _decode_messages(messages):
         content = bytes(message.content)
         if content[:1] == b"[":

@@ -26,11 +26,11 @@ from tidegate.dialects.fields import (
     read_fields,
     read_string,
 )
-from tidegate.dialects.named_files import named_files
 from tidegate.dialects.openai.errors import encode_error, read_error
 from tidegate.dialects.responses import conversation
 from tidegate.dialects.responses.codec import ResponsesChat
 from tidegate.dialects.responses.events import EventReader
+from tidegate.dialects.responses.hosted import hosted_references
 from tidegate.dialects.responses.references import left_by_answer, references
 from tidegate.dialects.responses.seal import without_sealed
 from tidegate.dialects.responses.searching import BOUND, searches_of
@@ -79,7 +79,7 @@ class Responses:
             raise bad_field("`input` is missing: add it to the request body.", "input")
         size = len(body)
         text = bytes(fields[prompt])
-        refers = references(fields) + named_files(body, "file_id")
+        refers = references(fields) + hosted_references(fields, body)
         return View(
             dialect=self.name,
             operation=operation,

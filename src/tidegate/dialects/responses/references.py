@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.view import Kept, Reference
-from tidegate.dialects.fields import bad_field, present, read_string
+from tidegate.dialects.fields import NULL, bad_field, present, read_string
 
 
 class _Item(Struct):
@@ -18,6 +18,14 @@ class _Item(Struct):
     id: str | None = None
     role: Raw = Raw(b"")
     encrypted_content: str | None = None
+    container_id: str | None = None
+    environment: Raw = NULL
+
+
+class _Environment(Struct):
+    """Where a shell's call ran."""
+
+    container_id: str = ""
 
 
 class _Conversation(Struct):
@@ -27,6 +35,7 @@ class _Conversation(Struct):
 _ABSENT: Final = (b"", b"null")
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
+_decode_environment = msgspec.json.Decoder(_Environment).decode
 _decode_conversation = msgspec.json.Decoder(str | _Conversation).decode
 _TELLING: Final = (b'"id"', b'"encrypted_content"', rb"\u0069", rb"\u0064")
 """The last two: an `id` whose letters are escaped."""
@@ -71,6 +80,11 @@ def _left_by(item: _Item, stored: bool) -> list[Kept]:
     left: list[Kept] = [("item", item.id)] if stored and item.id else []
     if item.encrypted_content:
         left.append(("sealed", item.encrypted_content))
+    container = item.container_id
+    if not container and present(item.environment) is not None:
+        container = _decode_environment(item.environment).container_id
+    if container:
+        left.append(("container", container))
     return left
 
 

@@ -1,6 +1,6 @@
 """What lies at one credential of an upstream: calls that name it go there, and only for the consumer that it belongs to.
 
-Stored responses are in the registry of owned objects, which outlives the process. Items of theirs and sealed thoughts are
+Most are in the registry of owned objects, which outlives the process. Items of stored responses and sealed thoughts are
 remembered in memory: one that is forgotten is as one that was never seen.
 """
 
@@ -11,16 +11,20 @@ from tidegate.core.problem import Problem
 from tidegate.core.view import Pin, Reference, View
 from tidegate.decide.compiled import CompiledRoute
 from tidegate.decide.route import Candidate
+from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.gateway.kept import kept_responses
+from tidegate.gateway.kept.object_paths import noun_of
 from tidegate.gateway.runtime import Runtime
 from tidegate.state.makers import Maker
 from tidegate.state.owned import NoRoom, Owned
 
 _KEPT_NS: Final = 30 * 86_400 * 1_000_000_000
-"""How long OpenAI keeps a response: 30 days, https://platform.openai.com/docs/guides/your-data."""
+"""How long OpenAI keeps a response: 30 days, https://platform.openai.com/docs/guides/your-data. Containers live less."""
 _BECAUSE: Final = {
     "response": "`{}` names a response that it keeps",
     "conversation": "`{}` names a conversation that it keeps",
+    "vector_store": "`{}` name a vector store that it keeps",
+    "container": "`{}` name a container that it keeps",
     "file": "`{}` names a file that it keeps",
     "message_file": "`{}` names a file that it keeps",
     "item": "`{}` names an item that it keeps",
@@ -46,21 +50,35 @@ def bind(runtime: Runtime, owner: str, view: View) -> Problem | None:
             continue
         if reference.kind == "item" and reference.name in recalled:
             continue
-        if reference.kind == "thought" and _is_anothers(runtime, owner, reference):
-            return _not_found(reference)
-        maker = _maker(runtime, owner, reference)
+        try:
+            view.pin = lead(runtime, owner, reference, view.pin)
+        except UnreadableRequest as error:
+            return error.problem
         if reference.kind in ("sealed", "thought"):
-            sealed = sealed or _reachable(runtime, owner, view.model, reference, maker)
-        elif maker is not None:
-            pin = _pin(reference, maker)
-            if view.pin is not None and not _at_one_place(view.pin, pin):
-                return _apart(view.pin, pin)
-            view.pin = view.pin or pin
-        elif not runtime.compiled.alone:
-            return _not_found(reference)
+            sealed = sealed or _reachable(runtime, owner, view.model, reference, _maker(runtime, owner, reference))
     if view.pin is None:
         view.pin = sealed
     return None
+
+
+def lead(runtime: Runtime, owner: str, reference: Reference, pin: Pin | None) -> Pin | None:
+    """Where a call goes that goes to `pin` so far and names `reference` too; sealed thoughts do not say.
+
+    Raises UnreadableRequest: 404 for what is not there or another's, 400 for what lies elsewhere.
+    """
+    if reference.kind == "thought" and _is_anothers(runtime, owner, reference):
+        raise UnreadableRequest(_not_found(reference))
+    if reference.kind in ("sealed", "thought"):
+        return pin
+    maker = _maker(runtime, owner, reference)
+    if maker is None:
+        if runtime.compiled.alone or _is_granted(runtime, owner, reference):
+            return pin
+        raise UnreadableRequest(_not_found(reference))
+    found = _pin(reference, maker)
+    if pin is not None and (pin.provider, pin.credential) != (found.provider, found.credential):
+        raise UnreadableRequest(_apart(pin, found))
+    return pin or found
 
 
 def leads_elsewhere(runtime: Runtime, owner: str, view: View, candidate: Candidate, route: CompiledRoute) -> bool:
@@ -77,13 +95,15 @@ def remember(runtime: Runtime, owner: str, view: View, candidate: Candidate) -> 
     """Whose `view.left` is and who has it."""
     provider, credential = candidate.target.provider.name, candidate.credential
     for kind, name in view.left:
-        if kind != "response":
+        if kind in ("item", "sealed"):
             runtime.makers.note(name, Maker(provider, credential, owner))
             continue
-        if view.background:
+        if kind == "response" and view.background:
             view.about = name
+        if kind == "container" and runtime.owned.find(owner, kind, name) is not None:
+            continue
         one = Owned(
-            kind="response",
+            kind=kind,
             id=name,
             owner=owner,
             provider=provider,
@@ -95,18 +115,23 @@ def remember(runtime: Runtime, owner: str, view: View, candidate: Candidate) -> 
         try:
             runtime.owned.put(one)
         except NoRoom as error:
-            log.warning("a stored response will not be found again: %s", error)
+            log.warning("a %s will not be found again: %s", kind, error)
     view.left = ()
 
 
 def _maker(runtime: Runtime, owner: str, reference: Reference) -> Maker | None:
-    if reference.kind in ("response", "conversation", "file", "message_file"):
-        found = runtime.owned.find(owner, reference.kind, reference.name)
-        return None if found is None else Maker(found.provider, found.credential, owner)
-    maker = runtime.makers.find(reference.name)
-    if maker is not None and maker.owner != owner and reference.kind != "sealed":
-        return None
-    return maker
+    if reference.kind == "prompt":
+        return None  # none is made here
+    if reference.kind in ("item", "thought", "sealed"):
+        maker = runtime.makers.find(reference.name)
+        return None if maker is not None and maker.owner != owner and reference.kind != "sealed" else maker
+    found = runtime.owned.find(owner, reference.kind, reference.name)
+    return None if found is None else Maker(found.provider, found.credential, owner)
+
+
+def _is_granted(runtime: Runtime, owner: str, reference: Reference) -> bool:
+    consumer = runtime.compiled.consumer(owner)
+    return consumer is not None and reference.name in consumer.shared_objects
 
 
 def _is_anothers(runtime: Runtime, owner: str, reference: Reference) -> bool:
@@ -130,18 +155,11 @@ def _pin(reference: Reference, maker: Maker) -> Pin:
     return Pin(maker.provider, maker.credential, because, reference.field)
 
 
-def _at_one_place(pin: Pin, other: Pin) -> bool:
-    return (pin.provider, pin.credential) == (other.provider, other.credential)
-
-
 def _apart(pin: Pin, other: Pin) -> Problem:
-    where = f"at {pin.provider}, " + (
-        f"the other at {other.provider}" if other.provider != pin.provider else "each with another credential of it"
-    )
-    fields = f"`{pin.field}`" if pin.field == other.field else f"`{pin.field}` and `{other.field}`"
+    credentials = " with another credential" if pin.provider == other.provider else ""
     message = (
-        f"{fields}: two things are named that lie apart, one {where}, and no upstream has both. Make one of them again "
-        "where the other is."
+        f"This leads to {pin.provider} ({pin.because}) and to {other.provider}{credentials} ({other.because}), and no "
+        "upstream has both: make one of them again where the other is."
     )
     return Problem(status=400, code="invalid_request", message=message, field=other.field)
 
@@ -156,12 +174,13 @@ def _not_found(reference: Reference) -> Problem:
             "Send the whole conversation as `input`.",
             field=reference.field,
         )
-    if reference.kind in ("file", "message_file"):
-        message = f"There is no file `{name}` of this key here. Upload it through this gateway first."
-    elif reference.kind == "conversation":
-        message = (
-            f"Conversation with id '{name}' not found: conversations are not made here. Use `previous_response_id`."
-        )
-    else:
+    if reference.kind == "item":
         message = f"Item with id '{name}' not found: none of this name is known of this key. Send the item itself."
+    elif reference.kind == "thought":
+        message = f"Item with id '{name}' not found."
+    else:
+        message = (
+            f"There is no {noun_of(reference.kind)} `{name}` of this key here: `{reference.field}` may name what this key "
+            "has made through this gateway, and what its Team grants (`sharedObjects`)."
+        )
     return Problem(status=404, code="not_found", message=message, field=reference.field)

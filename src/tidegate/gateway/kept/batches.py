@@ -17,7 +17,7 @@ from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field, read_fields, read_string
 from tidegate.dialects.registry import DIALECTS
 from tidegate.gateway.endpoints import Endpoint
-from tidegate.gateway.kept import files
+from tidegate.gateway.kept import entries, files
 from tidegate.gateway.kept.batch_answers import PATHS
 from tidegate.gateway.kept.batch_plan import BatchDetails, Plan, details_of, encode_details
 from tidegate.gateway.kept.batch_record import UNREGISTERED, UNSEEN
@@ -139,7 +139,7 @@ def drop_message_batch(call: ObjectCall) -> None:
 
 
 def _create(call: ObjectCall, place: Place, plan: Plan, body: bytes) -> None:
-    files.make_room(call)
+    entries.make_room(call, call.asked.kind)
     record = call.record
     taken = call.watch.take(call.consumer.name, plan)
     if isinstance(taken, Refusal):
@@ -160,10 +160,10 @@ def _create(call: ObjectCall, place: Place, plan: Plan, body: bytes) -> None:
             return
         batch = _batch(call, place, "?", details)
         try:
-            described = files.read_described(told.body)
+            described = entries.read_described(told.body)
             details.object = Raw(told.body)
             batch = _batch(call, place, described.id, details)
-            files.put(call, batch)
+            entries.put(call, batch)
         except Exception:
             if grant is not None:  # it runs, and nobody will learn what it used: charged as reserved
                 call.runtime.state.settle(grant, tokens=None, money_nano=None)

@@ -12,7 +12,7 @@ MAX_HELD_BYTES: Final = 4 * 1024 * 1024
 
 
 class Told(NamedTuple):
-    """An upstream's whole answer. Status 0: there is none, and `failure` says why."""
+    """An upstream's whole answer. Status 200 is any success; 0: there is none, and `failure` says why."""
 
     status: int
     headers: Headers
@@ -70,9 +70,9 @@ class Errand:
             self.wire.cancel()
 
     def on_head(self, status: int, headers: Headers) -> None:
-        self._status = status
+        self._status = 200 if 200 <= status < 300 else status  # Azure says 201 of what it has made
         self._headers = headers
-        if self._taker is not None and status == 200:
+        if self._taker is not None and self._status == 200:
             self._taker.begin(headers)
 
     def on_data(self, data: bytes) -> None:

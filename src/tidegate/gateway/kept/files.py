@@ -1,7 +1,6 @@
 """Files, OpenAI's and Anthropic's: each belongs to the consumer that uploaded it, and lies at one credential."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import Raw, Struct
 from tidegate.core.problem import Problem
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field
+from tidegate.gateway.kept import entries
 from tidegate.gateway.kept.batch_plan import Plan, shortened
 from tidegate.gateway.kept.batch_watch import Standing
 from tidegate.gateway.kept.errand import Told
@@ -18,7 +18,7 @@ from tidegate.gateway.kept.object_paths import missing
 from tidegate.gateway.kept.pages import answer_page
 from tidegate.gateway.kept.places import Spot, free_spot
 from tidegate.gateway.kept.placing import Placing, place_lines
-from tidegate.state.owned import MAX_DETAILS_BYTES, Kind, NoRoom, Owned
+from tidegate.state.owned import MAX_DETAILS_BYTES, Kind, Owned
 from tidegate.wire.multipart import Form, MultipartError, read_form
 
 _MOST_LISTED: Final = {"file": 10_000, "message_file": 1_000}
@@ -37,29 +37,11 @@ class FileDetails(Struct):
     """The batch whose output it is."""
 
 
-class _Described(Struct):
-    id: str
-    purpose: str = ""
-    expires_at: int | str | None = None
-    """Seconds since 1970, or a date in Anthropic's dialect."""
-
-    @property
-    def expires_ns(self) -> int:
-        """0: never."""
-        if not isinstance(self.expires_at, str):
-            return (self.expires_at or 0) * 1_000_000_000
-        try:
-            return int(datetime.fromisoformat(self.expires_at).timestamp()) * 1_000_000_000
-        except ValueError:
-            return 0
-
-
 decode_details = msgspec.json.Decoder(FileDetails).decode
-_decode_described = msgspec.json.Decoder(_Described).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def _encoded(details: FileDetails) -> bytes:
+def encode(details: FileDetails) -> bytes:
     """Within `MAX_DETAILS_BYTES`."""
     encoded = _encode(details)
     if len(encoded) <= MAX_DETAILS_BYTES:
@@ -84,7 +66,7 @@ def upload(call: ObjectCall) -> None:
         raise bad_field(f"The body must be multipart/form-data: {error}.") from error
     purpose = _value(form, "purpose").decode(errors="replace") if call.asked.kind == "file" else ""
     content = _value(form, "file")
-    make_room(call)
+    entries.make_room(call, call.asked.kind)
     if purpose != "batch":
         _send(call, form.content_type, request.body, free_spot(call), FileDetails(Raw(b"null")), purpose)
         return
@@ -126,10 +108,10 @@ def get_file(call: ObjectCall) -> None:
             return
         details = decode_details(found.details)
         details.object = Raw(told.body)
-        register(call, found, details)
+        entries.keep(call, found, encode(details))
         call.answer(told.body, told.headers)
 
-    call.ask(found, b"GET", f"/files/{found.id}", then)
+    call.ask(found, b"GET", call.asked.path, then)
 
 
 def drop_file(call: ObjectCall) -> None:
@@ -144,7 +126,7 @@ def drop_file(call: ObjectCall) -> None:
         call.answer(told.body, told.headers)
 
     batch = call.runtime.owned.find(found.owner, "batch", decode_details(found.details).batch)
-    after_settlement(call, batch, lambda: call.ask(found, b"DELETE", f"/files/{found.id}", then))
+    after_settlement(call, batch, lambda: call.ask(found, b"DELETE", call.asked.path, then))
 
 
 def after_settlement(call: ObjectCall, batch: Owned | None, act: Callable[[], None]) -> None:
@@ -165,38 +147,7 @@ def after_settlement(call: ObjectCall, batch: Owned | None, act: Callable[[], No
 
 def file_content(call: ObjectCall) -> None:
     found = find_file(call, call.asked.name, call.asked.kind)
-    call.pass_on(found, f"/files/{found.id}/content")
-
-
-def make_room(call: ObjectCall) -> None:
-    """Before a provider makes something. Raises UnreadableRequest: 429."""
-    try:
-        call.runtime.owned.make_room(call.consumer.name, call.asked.kind)
-    except NoRoom as error:
-        raise _no_room(error) from error
-
-
-def put(call: ObjectCall, one: Owned) -> None:
-    """What a provider has made. Raises UnreadableRequest: 429."""
-    try:
-        call.runtime.owned.put(one)
-    except NoRoom as error:
-        raise _no_room(error) from error
-
-
-def _no_room(error: NoRoom) -> UnreadableRequest:
-    return UnreadableRequest(Problem(status=429, code="rate_limit_exceeded", message=str(error), should_retry=False))
-
-
-def register(call: ObjectCall, one: Owned, details: FileDetails) -> None:
-    """Writes down what is new of an object; what cannot be is as it was."""
-    encoded = _encoded(details)
-    if encoded == one.details:
-        return
-    try:
-        call.runtime.owned.put(msgspec.structs.replace(one, details=encoded))
-    except (NoRoom, ValueError) as error:
-        call.record.notes.append(str(error)[:200])
+    call.pass_on(found, call.asked.path)
 
 
 def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: FileDetails, purpose: str) -> None:
@@ -206,33 +157,13 @@ def _send(call: ObjectCall, media: bytes, body: bytes, place: Place, details: Fi
         if told.status != 200:
             call.pass_fault(told)
             return
-        described = read_described(told.body)
         details.object = Raw(told.body)
-        file = Owned(
-            kind=call.asked.kind,
-            id=described.id,
-            owner=call.consumer.name,
-            provider=place.provider,
-            credential=place.credential,
-            created_ns=call.record.time_ns,
-            expires_ns=described.expires_ns,
-            model=details.plan.shares[0].model if details.plan else "",
-            purpose=described.purpose or purpose,
-            details=_encoded(details),
-        )
-        put(call, file)
+        model = details.plan.shares[0].model if details.plan else ""
+        kind = call.asked.kind
+        entries.put(call, entries.entry_of(call, kind, told.body, place, encode(details), model=model, purpose=purpose))
         call.answer(told.body, told.headers)
 
     call.ask(place, b"POST", "/files", then, body=body, media=media)
-
-
-def read_described(body: bytes) -> _Described:
-    """Raises UnreadableRequest: 502."""
-    try:
-        return _decode_described(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"The provider's answer cannot be read: {error}."
-        raise UnreadableRequest(Problem(status=502, code="upstream_error", message=message)) from error
 
 
 def _gone(call: ObjectCall, one: Owned, told: Told) -> None:

@@ -176,9 +176,11 @@ class ObjectCall:
             message = f"Provider {place.provider} with credential {place.credential} is no longer configured here."
             raise UnreadableRequest(Problem(status=404, code="not_found", message=message)) from None
 
-    def pass_on(self, place: Place, path: str) -> None:
+    def pass_on(
+        self, place: Place, path: str, method: bytes = b"GET", *, body: bytes = b"", media: bytes = b""
+    ) -> None:
         """Gives an upstream's body to the client as it comes."""
-        self.ask(place, b"GET", path, self._passed, taker=self)
+        self.ask(place, method, path, self._passed, body=body, media=media, taker=self)
 
     def begin(self, headers: Headers) -> None:
         self.record.first_byte_at = self.runtime.clock.monotonic()

@@ -4,24 +4,32 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.decide.compiled import CompiledConsumer
-from tidegate.gateway.kept import batches, files
+from tidegate.gateway.kept import batches, collected, files
 from tidegate.gateway.kept.batch_watch import BatchWatch
 from tidegate.gateway.kept.object_call import ObjectCall
 from tidegate.gateway.kept.object_paths import ObjectAsked, ObjectKind, Verb
 from tidegate.gateway.runtime import Runtime
 from tidegate.wire.server import Exchange
 
-_SERVED: Final[Mapping[tuple[ObjectKind, Verb], Callable[[ObjectCall], None]]] = {
-    ("file", "create"): files.upload,
-    ("file", "list"): files.list_files,
-    ("file", "get"): files.get_file,
-    ("file", "drop"): files.drop_file,
-    ("file", "content"): files.file_content,
-    ("message_file", "create"): files.upload,
-    ("message_file", "list"): files.list_files,
-    ("message_file", "get"): files.get_file,
-    ("message_file", "drop"): files.drop_file,
-    ("message_file", "content"): files.file_content,
+Act = Callable[[ObjectCall], None]
+
+_FILES: Final[Mapping[Verb, Act]] = {
+    "create": files.upload,
+    "list": files.list_files,
+    "get": files.get_file,
+    "drop": files.drop_file,
+    "content": files.file_content,
+}
+_COLLECTED: Final[Mapping[Verb, Act]] = {
+    "create": collected.create,
+    "list": collected.list_own,
+    "get": collected.get,
+    "change": collected.change,
+    "drop": collected.drop,
+    "below": collected.below,
+}
+_SERVED: Final[Mapping[tuple[ObjectKind, Verb], Act]] = {
+    **{(kind, verb): act for kind in ("file", "message_file") for verb, act in _FILES.items()},
     ("batch", "create"): batches.create_batch,
     ("batch", "list"): batches.list_batches,
     ("batch", "get"): batches.get_batch,
@@ -32,7 +40,13 @@ _SERVED: Final[Mapping[tuple[ObjectKind, Verb], Callable[[ObjectCall], None]]] =
     ("message_batch", "cancel"): batches.cancel_batch,
     ("message_batch", "drop"): batches.drop_message_batch,
     ("message_batch", "content"): batches.message_results,
+    **{(kind, verb): act for kind in ("conversation", "vector_store", "container") for verb, act in _COLLECTED.items()},
+    ("upload", "create"): collected.create,
+    ("upload", "below"): collected.below,
+    ("upload", "complete"): collected.complete,
+    ("upload", "cancel"): collected.cancel,
 }
+"""What `object_paths` lets pass."""
 
 
 def serve_object(

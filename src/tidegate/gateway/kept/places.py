@@ -9,6 +9,7 @@ from tidegate.core.problem import Problem
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import bad_field
 from tidegate.dialects.keeping import keepers
+from tidegate.dialects.registry import serves_responses
 from tidegate.gateway.kept.object_call import ObjectCall
 
 MODEL_HEADER: Final = b"x-tidegate-model"
@@ -31,6 +32,8 @@ def free_spot(call: ObjectCall) -> Spot:
         raise UnreadableRequest(Problem(status=404, code="model_not_found", message=message, field="model"))
     names = [asked] if asked else sorted(consumer.models)
     targets = [target for name in names for target in routes[name].targets if target.provider.dialect in kept_by]
+    if call.asked.kind == "conversation":
+        targets = [target for target in targets if serves_responses(target.provider.quirks)]
     providers = {target.provider.name: target.provider for target in targets}
     if asked and targets:
         first = min(targets, key=lambda one: one.spec.priority).provider

@@ -21,9 +21,9 @@ from tidegate.dialects.keeping import keepers
 from tidegate.dialects.registry import relay_between, spoken_to
 from tidegate.gateway.endpoints import EXACT, Endpoint
 from tidegate.gateway.headers import header_value
+from tidegate.gateway.kept.affinity import lead
 from tidegate.gateway.kept.batch_plan import Plan, Share, price_in_batch
 from tidegate.gateway.kept.object_call import ObjectCall
-from tidegate.gateway.kept.object_paths import missing
 from tidegate.state.owned import MAX_DETAILS_BYTES
 
 _MAX_MODELS: Final = 16
@@ -96,25 +96,7 @@ class Placing:
         """What a request names must be its consumer's, and leads where that is. Raises UnreadableRequest."""
         if reference.kind in ("response", "conversation", "item"):
             raise bad_field("A request in a batch cannot go on from what is kept: send all of it.", reference.field)
-        if reference.kind == "thought" and self._is_anothers(reference.name):
-            raise bad_field(f"Item with id '{reference.name[:100]}' not found.", reference.field)
-        if reference.kind not in ("file", "message_file"):
-            return
-        runtime = self._call.runtime
-        found = runtime.owned.find(self._call.consumer.name, reference.kind, reference.name)
-        if found is None:
-            if runtime.compiled.alone:
-                return
-            raise UnreadableRequest(missing(reference.kind, reference.name))
-        if self.pin is None:
-            because = f"`{reference.field}` names a file that it keeps"
-            self.pin = Pin(found.provider, found.credential, because, reference.field)
-        elif (found.provider, found.credential) != (self.pin.provider, self.pin.credential):
-            raise bad_field(f"File `{found.id}` is not where the requests before it go.", reference.field)
-
-    def _is_anothers(self, item: str) -> bool:
-        maker = self._call.runtime.makers.find(item)
-        return maker is not None and maker.owner != self._call.consumer.name
+        self.pin = lead(self._call.runtime, self._call.consumer.name, reference, self.pin)
 
     def _target(self, dialect: Dialect, operation: Operation, asking: Asking) -> tuple[CompiledTarget, Relay]:
         runtime, to = self._call.runtime, asking.admission.route

@@ -17,8 +17,6 @@ from tidegate.wire.multipart import Form, MultipartError, read_form
 PATH: Final = re.compile(rb"/v1/files(?:/([^/]+)(/content)?)?")
 PREFIX: Final = "file_"
 _SPANS: Final = range(3_600, 7_776_001)
-_FILE_NAME: Final = re.compile(rb'filename="([^"]*)"')
-_MEDIA: Final = re.compile(rb"content-type:[ \t]*([^\r\n]+)", re.IGNORECASE)
 
 Told = tuple[bytes, bytes]
 
@@ -58,10 +56,7 @@ def _upload(kept: Kept, request: Request, key: str) -> KeptFile:
     if len(parts) != 1:
         raise Rejection(400, "file: Field required")
     (part,) = parts
-    head = form.body[max(0, part.start - 1024) : part.start].rpartition(b"--")[2]
-    names, media = _FILE_NAME.findall(head), _MEDIA.findall(head)
-    name = names[-1].decode() if names else "unnamed"
-    file = kept.add_file(key, media[-1].decode() if media else "", name, form.value(part), PREFIX)
+    file = kept.add_file(key, part.media_type, part.filename or "unnamed", form.value(part), PREFIX)
     file.expires = _expiry(form, file.created)
     return file
 

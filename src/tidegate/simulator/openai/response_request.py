@@ -60,9 +60,6 @@ def read_response(fields: Fields, strict: bool) -> ResponseRequest:
     if strict:
         fields.only(_KNOWN)
     previous = fields.text("previous_response_id")
-    conversation = fields.get("conversation")
-    if conversation is not None:
-        raise Rejection(404, f"Conversation with id '{conversation}' not found.")
     background = fields.flag("background")
     if background and fields.get("store") is False:
         raise Rejection(400, "Background mode requires store to be enabled.", param="background")
@@ -104,11 +101,26 @@ def read_response(fields: Fields, strict: bool) -> ResponseRequest:
         needs=(
             *(() if previous is None else (Need("response", previous),)),
             *(item.needs for item in items if item.needs is not None),
+            *_hosted(fields),
         ),
         asked=_asked(fields),
         stored=fields.get("store") is not False,
         background=background,
     )
+
+
+def _hosted(fields: Fields) -> list[Need]:
+    """What must be kept for the credential besides."""
+    told = fields.get("conversation")
+    name = told.get("id") if isinstance(told, dict) else told
+    needs = [] if name is None else [Need("conversation", str(name))]
+    for tool in fields.each("tools", longest=128):
+        if tool.get("type") == "file_search":
+            needs += [Need("vector_store", one) for one in tool.texts("vector_store_ids")]
+        container = tool.get("container")
+        if tool.get("type") == "code_interpreter" and isinstance(container, str):
+            needs.append(Need("container", container))
+    return needs
 
 
 def _asked(fields: Fields) -> list[dict[str, Any]]:
@@ -245,7 +257,10 @@ def _echoed(fields: Fields, effort: str | None, summary: str | None) -> dict[str
         value = fields.get(name)
         return default if value is None else value
 
+    conversation = fields.get("conversation")
+    named = {} if conversation is None else {"conversation": {"id": conversation}}
     return {
+        **({"conversation": conversation} if isinstance(conversation, dict) else named),
         "background": fields.flag("background"),
         "frequency_penalty": 0.0,
         "instructions": fields.get("instructions"),
