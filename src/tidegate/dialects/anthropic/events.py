@@ -10,7 +10,9 @@ from msgspec import Raw, Struct
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
+from tidegate.core.view import View
 from tidegate.dialects.anthropic.errors import error_frame, read_error
+from tidegate.dialects.anthropic.named import left_container
 from tidegate.dialects.anthropic.usage import RunningUsage
 from tidegate.dialects.dialect import StreamEvent, UnreadableAnswer
 from tidegate.dialects.fields import NULL, present
@@ -39,6 +41,7 @@ class _BlockStart(Struct):
 
 class _Delta(Struct):
     stop_reason: str | None = None
+    container: Raw = NULL
 
 
 class _MessageDelta(Struct):
@@ -62,11 +65,11 @@ def frame_name(frame: bytes, data: bytes) -> str:
 class MessageReader:
     """Is a StreamReader. Deltas pass unread: the model's name is in the first event alone."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
         self.content_bytes = 0
-        self._model = model
+        self._view = view
         self._running = RunningUsage()
         self._finished = False
 
@@ -101,7 +104,9 @@ class MessageReader:
                 delta = _decode_delta(data)
                 if present(delta.usage) is not None:
                     self.usage = self._running.told(delta.usage, final=True)
-                self._finished = self._finished or (delta.delta is not None and delta.delta.stop_reason is not None)
+                if delta.delta is not None:
+                    self._finished = self._finished or delta.delta.stop_reason is not None
+                    self._view.left += left_container(delta.delta.container)
                 return StreamEvent(event, content=True)
             case "message_stop":
                 return StreamEvent(event, done=True)
@@ -120,7 +125,8 @@ class MessageReader:
     def _started(self, data: bytes) -> bytes:
         fields = _decode_object(data)
         message = _decode_object(fields.get("message", Raw(b"{}")))
-        message["model"] = Raw(_encode(self._model))
+        message["model"] = Raw(_encode(self._view.model))
+        self._view.left += left_container(message.get("container", NULL))
         usage = message.get("usage")
         if usage is not None and bytes(usage) != b"null":
             self.usage = self._running.told(usage, final=False)

@@ -1,17 +1,17 @@
-"""Files at the provider that a messages request names: sources of images and documents, and what is put into containers.
+"""Files and containers at the provider that a messages request names, and the container that an answer leaves there.
 
 What a tool is called with is the client's own: a `file_id` there is no file of Anthropic's. What was said, cited and
 answered by server tools in earlier turns makes nothing be read again.
 Source: the `…_block_param` types of the official SDK.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.view import Reference
+from tidegate.core.view import Kept, Reference
 from tidegate.dialects.fields import NULL, bad_field
 from tidegate.dialects.named_files import named_files
 
@@ -24,12 +24,41 @@ class _Block(Struct):
     type: str = ""
 
 
+class _Container(Struct):
+    id: str | None = None
+
+
 _TOLD: Final = frozenset(("text", "thinking", "redacted_thinking"))
 _encode = msgspec.json.Encoder().encode
 _decode_messages = msgspec.json.Decoder(list[_Message]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_block = msgspec.json.Decoder(_Block).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_container = msgspec.json.Decoder(str | _Container | None).decode
+
+
+def named_container(fields: Mapping[str, Raw]) -> tuple[Reference, ...]:
+    """Of a request's `container`; without an `id` it asks for a new one. Raises UnreadableRequest."""
+    try:
+        name = _container_id(fields.get("container", NULL))
+    except msgspec.DecodeError as error:
+        message = "`container` must be the id of a container, or an object with its `id`."
+        raise bad_field(message, "container") from error
+    return (Reference("container", name, "container"),) if name else ()
+
+
+def left_container(container: Raw) -> tuple[Kept, ...]:
+    """Of an answer's `container`. What cannot be read leaves nothing."""
+    try:
+        name = _container_id(container)
+    except msgspec.DecodeError:
+        return ()
+    return (("container", name),) if name else ()
+
+
+def _container_id(raw: Raw) -> str | None:
+    told = _decode_container(raw)
+    return told.id if isinstance(told, _Container) else told
 
 
 def named_sources(messages: bytes) -> tuple[Reference, ...]:

@@ -129,7 +129,7 @@ class ClaudeRelay:
         return _WHOLE.encode_answer(answer, view)
 
     def stream_reader(self, view: View) -> StreamReader:
-        inner = MessageReader(view.model) if self._unwraps else self._upstream.stream_reader(view)
+        inner = MessageReader(view) if self._unwraps else self._upstream.stream_reader(view)
         return EnvelopedReader(inner, wraps=self._wraps, unwraps=self._unwraps)
 
     def splitter(self) -> Splitter:

@@ -40,7 +40,7 @@ _decode_prompt = msgspec.json.Decoder(_Prompt).decode
 def hosted_references(fields: Mapping[str, Raw], body: bytes) -> tuple[Reference, ...]:
     """`body`: what the fields are of. Raises UnreadableRequest."""
     found: list[Reference] = []
-    kinds = [kind for kind in _KINDS if may_name(kind, body)]
+    kinds: list[Named] = [kind for kind in _KINDS if may_name(kind, body)]
     for field, value in fields.items() if kinds else ():
         if field in _FREE:
             continue
