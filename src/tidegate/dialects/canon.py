@@ -243,6 +243,10 @@ class Finish(Struct):
     explanation: str = ""
     """Why it was refused or filtered, where the upstream says so."""
 
+    def beside(self, told: str, name: str = "native_finish_reason") -> dict[str, str]:
+        """The upstream's own word as a member of the answer, where `told`, the client's dialect's, is another."""
+        return {} if self.native in ("", told) else {name: self.native}
+
 
 class Answer(Struct):
     id: str

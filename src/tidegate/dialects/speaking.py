@@ -160,6 +160,7 @@ class SpeechReader:
     def __init__(self, upstream: SpeechUpstream, events: SpeechEvents, view: View) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0  # sound is no text
         self._upstream = upstream
         self._events = events
         self._units = view.units

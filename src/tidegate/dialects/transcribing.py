@@ -206,6 +206,7 @@ class TranscriptReader:
     def __init__(self, decoder: EventDecoder, events: TranscriptEvents) -> None:
         self.usage: Usage | None = None
         self.content_events = 0
+        self.content_bytes = 0
         self._decoder = decoder
         self._events = events
         self._said: list[str] = []
@@ -256,6 +257,7 @@ class TranscriptReader:
             raise UnreadableAnswer(f"the transcript is longer than {_MOST_TEXT} characters")
         self._said.append(text)
         self.content_events += 1
+        self.content_bytes += len(text.encode("utf-8", "surrogatepass"))
         return self._events.delta(text)
 
 

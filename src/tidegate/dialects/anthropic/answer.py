@@ -193,7 +193,7 @@ def stop_fields(finish: Finish, *, refused: bool) -> Json:
     told: Json = {"stop_reason": reason, "stop_sequence": finish.stop_sequence, "stop_details": None}
     if reason == "refusal":
         told["stop_details"] = {"type": "refusal", "category": None, "explanation": finish.explanation or None}
-    return told
+    return told | finish.beside(reason)
 
 
 def citation_object(citation: Citation) -> Json:

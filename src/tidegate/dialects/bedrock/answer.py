@@ -142,8 +142,9 @@ def encode_answer(answer: Answer) -> bytes:
     }
     if answer.usage.source != "unknown":
         body["usage"] = usage_object(answer.usage)
-    if answer.finish.stop_sequence is not None:
-        body["additionalModelResponseFields"] = {"stop_sequence": answer.finish.stop_sequence}
+    more = beside_the_reason(answer.finish)
+    if more:
+        body["additionalModelResponseFields"] = more
     if answer.service_tier:
         body["serviceTier"] = tier_object(answer.service_tier)
     return msgspec.json.encode(body)
@@ -154,6 +155,14 @@ def stop_reason(finish: Finish) -> str:
     if finish.reason == "stop" and finish.stop_sequence is not None:
         return "stop_sequence"
     return finish.native if _REASONS.get(finish.native) == finish.reason else _STOPS[finish.reason]
+
+
+def beside_the_reason(finish: Finish) -> Json:
+    """What is told of an end beside its `stopReason`."""
+    more: Json = {}
+    if finish.stop_sequence is not None:
+        more["stop_sequence"] = finish.stop_sequence
+    return more | finish.beside(stop_reason(finish))
 
 
 def tier_object(tier: str) -> Json:

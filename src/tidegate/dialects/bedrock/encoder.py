@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Usage
-from tidegate.dialects.bedrock.answer import METRICS, stop_reason, tier_object
+from tidegate.dialects.bedrock.answer import METRICS, beside_the_reason, stop_reason, tier_object
 from tidegate.dialects.bedrock.blocks import citation_object
 from tidegate.dialects.bedrock.errors import encode_exception
 from tidegate.dialects.bedrock.frames import event_frame
@@ -78,8 +78,9 @@ class StreamEncoder:
 
     def end(self) -> bytes:
         stop: Json = {"stopReason": stop_reason(self._finish)}
-        if self._finish.stop_sequence is not None:
-            stop["additionalModelResponseFields"] = {"stop_sequence": self._finish.stop_sequence}
+        more = beside_the_reason(self._finish)
+        if more:
+            stop["additionalModelResponseFields"] = more
         told: Json = {"metrics": METRICS}
         if self._usage is not None and self._usage.source != "unknown":
             told["usage"] = usage_object(self._usage)

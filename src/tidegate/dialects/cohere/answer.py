@@ -191,7 +191,7 @@ def ending(finish: Finish, usage: Usage | None) -> Json:
     word = finish.native if finish.native in _FINISH else _WORDS[finish.reason]
     if finish.stop_sequence is not None:
         word = "STOP_SEQUENCE"
-    told: Json = {"finish_reason": word}
+    told: Json = {"finish_reason": word, **finish.beside(word)}
     if usage is not None and usage.source != "unknown":
         told["usage"] = usage_object(usage)
     return told

@@ -266,6 +266,11 @@ def finish_members(finish: Finish, broken: str) -> Json:
 
     `broken`: the name of a tool whose call had to be left out. Where the bound on tokens cut it, that is the reason.
     """
+    told = _finish_members(finish, broken)
+    return told | finish.beside(told["finishReason"], "nativeFinishReason")
+
+
+def _finish_members(finish: Finish, broken: str) -> Json:
     if finish.reason == "length":
         return {"finishReason": "MAX_TOKENS"}
     if broken:

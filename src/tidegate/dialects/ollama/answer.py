@@ -143,7 +143,8 @@ def said(view: View, text: str, thought: str = "", calls: list[Json] | None = No
 
 def ending(finish: Finish, usage: Usage) -> Json:
     """It has no word of its own for tool calls."""
-    told: Json = {"done": True, "done_reason": "stop" if finish.reason == "tool_calls" else finish.reason}
+    word = "stop" if finish.reason == "tool_calls" else finish.reason
+    told: Json = {"done": True, "done_reason": word, **finish.beside(word)}
     if usage.source != "unknown":
         told |= {"prompt_eval_count": usage.input_total, "eval_count": usage.output_total}
     return told

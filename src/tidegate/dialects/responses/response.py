@@ -110,6 +110,7 @@ class Shell:
             "usage": None if usage is None or usage.source == "unknown" else usage_object(usage),
             "service_tier": tier or "default",
         }
+        more |= finish.beside(reason or "completed")
         if reason is None:
             now = self._view.time_ns if self._view.clock is None else self._view.clock.now_ns()
             return self._whole("completed", output, {**_UNENDED, **more, "completed_at": now // 1_000_000_000})
