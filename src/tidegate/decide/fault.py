@@ -22,6 +22,7 @@ class Blame(Enum):
 _CONTEXT_CODES: Final = frozenset(
     ("context_length_exceeded", "string_above_max_length", "model_context_window_exceeded")
 )
+"""Anthropic, Gemini and Bedrock tell of a prompt that is too long by words alone: there it is any error of the client's."""
 _QUOTA_CODES: Final = frozenset(
     (
         "insufficient_quota",
