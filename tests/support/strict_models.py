@@ -6,8 +6,8 @@ import pydantic
 from openai import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
-_UNTYPED = {"Response": {"frequency_penalty", "presence_penalty", "store"}}
-"""What OpenAI's answers hold and Open Responses requires, and its SDK has no type for."""
+_UNTYPED = {"Response": {"frequency_penalty", "presence_penalty", "store", "native_finish_reason"}}
+"""What the SDK has no type for: what OpenAI's answers hold and Open Responses requires, and the native finish reason."""
 
 
 def read_strictly(kind: type[M], document: bytes | str) -> M:

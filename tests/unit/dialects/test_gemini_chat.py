@@ -102,9 +102,16 @@ def test_the_sdk_knows_every_field_that_goes_upstream(case: Case) -> None:
     assert body == {}
 
 
+def as_the_sdk_reads(document: dict[str, object]) -> types.GenerateContentResponse:
+    """Without what its types do not know, which may be the upstream's own finish reason alone."""
+    for candidate in document.get("candidates", []):  # type: ignore[attr-defined]
+        candidate.pop("nativeFinishReason", None)
+    return types.GenerateContentResponse.model_validate(document)
+
+
 @pytest.mark.parametrize("case", [one for one in cases("answer") if one.client.name == "gemini"], ids=case_id)
 def test_the_sdk_reads_every_answer(case: Case) -> None:
-    told = types.GenerateContentResponse.model_validate_json(case.answered()[0])
+    told = as_the_sdk_reads(json.loads(case.answered()[0]))
     assert told.candidates is not None
     assert told.candidates[0].finish_reason in tuple(types.FinishReason)
 
@@ -120,7 +127,7 @@ def test_the_sdk_reads_every_stream(case: Case) -> None:
         chunks = [json.loads(frame.removeprefix(b"data: ")) for frame in frames]
     if not ended:
         assert list(chunks.pop()) == ["error"]
-    told = [types.GenerateContentResponse.model_validate(one) for one in chunks]
+    told = [as_the_sdk_reads(one) for one in chunks]
     reasons = [one.candidates[0].finish_reason for one in told if one.candidates]
     assert [reason is not None for reason in reasons] == [False] * (len(reasons) - ended) + [True] * ended
 

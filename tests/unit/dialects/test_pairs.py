@@ -65,10 +65,15 @@ def as_client(dialect: Dialect, body: bytes, *, stream: bool) -> View:
 
 
 def gist(items: list[Item]) -> list[object]:
-    """What must survive, whatever the dialect: who said what, calls with their arguments, results, pictures."""
+    """What must survive, whatever the dialect: who said what, calls with their arguments, results, pictures.
+
+    What is said for Mistral's assistant alone, after a result, is left out.
+    """
     told: list[object] = []
-    for item in items:
+    for before, item in zip([None, *items], items, strict=False):
         match item:
+            case Message(role="assistant", parts=[Text(text="OK")]) if isinstance(before, ToolResult):
+                pass
             case Message():
                 _add_message(told, item)
             case ToolCall():

@@ -26,6 +26,8 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME: Final = 64
 _CALL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
 _TIERS: Final = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_NOTED: Final = "OK"
+"""Said for the assistant between a tool's result and what the user says next: Mistral refuses both side by side (3230)."""
 _SAME: Final = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "prompt_cache_key")
 
 
@@ -125,10 +127,8 @@ def _messages(items: list[Item], naming: _Naming) -> list[Json]:
         if isinstance(item, ToolResult):
             messages.append(_result(item, naming))
         elif isinstance(item, Message) and item.role != "assistant":
-            if (
-                messages and messages[-1]["role"] == "tool"
-            ):  # rejected unless the assistant has taken note of the result
-                messages.append({"role": "assistant", "content": [{"type": "text", "text": "OK"}]})
+            if messages and messages[-1]["role"] == "tool":
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": _NOTED}]})
             role = "user" if item.role == "user" else "system"
             messages.append({"role": role, "content": _content(item.parts)})
         else:
