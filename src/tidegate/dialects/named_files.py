@@ -61,6 +61,11 @@ def named_things(kind: Named, text: bytes, field: str) -> tuple[Reference, ...]:
     return tuple(Reference(kind, name, field) for name in dict.fromkeys(names))
 
 
+def has_key(kind: Named, text: bytes) -> bool:
+    """Whether one of its keys has a string or a list, be it of ids or not."""
+    return may_name(kind, text) and _KEYS[kind][1].search(text) is not None
+
+
 def may_name(kind: Named, text: bytes) -> bool:
     """Cheap, as megabytes of prose come by here: from the first byte that prose seldom has, and for short words first, as
     looking for those takes a third of the time."""

@@ -49,6 +49,7 @@ def test_what_cannot_be_read_is_refused(text: bytes) -> None:
         ),
         (b'{"type":"tool_use","input":{"file_id":"a"}}', []),
         (b'{"type":"tool_use","source":{"file_id":"b"},"input":{"file_id":"a"}}', ["b"]),
+        (b'{"type":"tool_use","input":{"file_ids":[1,2]}}', []),
         (b'{"type":"text","text":"x","citations":[{"file_id":"a"}]}', []),
         (b'{"type":"code_execution_tool_result","content":{"content":[{"file_id":"a"}]}}', []),
     ],

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from tidegate.core.view import Kept, Reference
 from tidegate.dialects.fields import NULL, bad_field
-from tidegate.dialects.named_files import named_files
+from tidegate.dialects.named_files import has_key, named_files
 
 
 class _Message(Struct):
@@ -63,7 +63,7 @@ def _container_id(raw: Raw) -> str | None:
 
 def named_sources(messages: bytes) -> tuple[Reference, ...]:
     """Raises UnreadableRequest."""
-    if not named_files(messages, "messages"):
+    if not has_key("file", messages):
         return ()
     try:
         found = [one for block in _blocks(messages) for one in _of_block(block)]
