@@ -130,10 +130,14 @@ class TestEncodeRequest:
             ("gpt-4.1", "", {"max_tokens": 9}, {"max_tokens": 9}),
             ("x", "max-tokens", {"max_tokens": 8, "max_completion_tokens": 9},
              {"max_tokens": 8, "max_completion_tokens": 9}),
+            ("x", "max-tokens", {"max_tokens": None, "max_completion_tokens": 9}, {"max_tokens": 9}),
+            ("x", "max-tokens", {"max_tokens": 9, "max_completion_tokens": None},
+             {"max_tokens": 9, "max_completion_tokens": None}),
+            ("o3", "", {"max_tokens": 9, "max_completion_tokens": None}, {"max_completion_tokens": 9}),
         ],
     )  # fmt: skip
     def test_a_bound_has_the_name_that_the_upstream_obeys(
-        self, model: str, quirk: str, asked: dict[str, int], sent: dict[str, int]
+        self, model: str, quirk: str, asked: dict[str, int | None], sent: dict[str, int | None]
     ) -> None:
         """One that it passes over would be no bound, under a hard budget neither."""
         upstream = UpstreamModel(model, frozenset((quirk,)))

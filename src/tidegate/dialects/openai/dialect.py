@@ -20,7 +20,7 @@ from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathT
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
-from tidegate.dialects.fields import NULL, bad_field, read_boolean, read_count, read_fields, read_string
+from tidegate.dialects.fields import NULL, bad_field, present, read_boolean, read_count, read_fields, read_string
 from tidegate.dialects.model_rules import takes_samplers
 from tidegate.dialects.named_files import named_files
 from tidegate.dialects.openai import realtime
@@ -288,8 +288,9 @@ def _bound(fields: dict[str, Raw], view: View, upstream: UpstreamModel, cap: int
     name, other = ("max_tokens", "max_completion_tokens") if short else ("max_completion_tokens", "max_tokens")
     if cap is not None and view.max_output_tokens is None:
         fields[name] = Raw(b"%d" % cap)
-    elif chat and other in fields and name not in fields and (short or not takes_samplers(upstream.name)):
-        fields[name] = fields.pop(other)
+    elif chat and other in fields and (short or not takes_samplers(upstream.name)):
+        if present(fields[other]) is not None and present(fields.get(name, NULL)) is None:
+            fields[name] = fields.pop(other)
 
 
 def _max_output(operation: Operation, fields: dict[str, Raw]) -> int | None:
