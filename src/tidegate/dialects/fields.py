@@ -98,6 +98,11 @@ def field_of(error: Exception) -> str | None:
     return path.rstrip("`").split(".")[0].split("[")[0] if found else None
 
 
+def may_have(word: bytes, text: bytes) -> bool:
+    """Whether `word`, in ASCII, may be in this JSON: any of its letters can be written as an escape."""
+    return word in text or b"\\u00" in text
+
+
 def present(raw: Raw) -> Raw | None:
     """None for null and absent."""
     return None if bytes(raw) == b"null" else raw

@@ -81,6 +81,21 @@ def test_tools_that_cannot_be_read_are_refused(tools: Any) -> None:
     assert refused.value.problem.field == "tools"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        (Anthropic(), rb'{"messages":[],"tools":[{"type":"web\u005fsearch_20250305","name":"web_search"}]}'),
+        (Responses(), rb'{"input":"x","tools":[{"type":"web\u005Fsearch"}]}'),
+        (Responses(), rb'{"input":[{"type":"additional\u005ftools","tools":[{"type":"web_search"}]}]}'),
+        (Gemini(), rb'{"contents":[],"tools":[{"googleS\u0065arch":{}}]}'),
+    ],
+)
+def test_a_search_is_seen_however_it_is_spelled(dialect: Dialect, body: bytes) -> None:
+    """One that is not seen would pass a hard budget by."""
+    searches = dialect.read("chat", b'{"model":"m",' + body[1:], PATHS).searches
+    assert searches is not None and searches.web
+
+
 def test_a_response_gets_its_bound_upstream() -> None:
     view = read(Responses(), tools=[WEB])
     assert b"max_tool_calls" not in Responses().encode_request(view, UPSTREAM, output_cap=None)

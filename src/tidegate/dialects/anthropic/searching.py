@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.view import HostedSearch
-from tidegate.dialects.fields import bad_field
+from tidegate.dialects.fields import bad_field, may_have
 
 _MARK: Final = b'"web_search_'
 """Stands before the version in the type of every such tool; any other request's tools need not be read."""
@@ -33,7 +33,7 @@ _decode_objects = msgspec.json.Decoder(list[dict[str, Raw]]).decode
 def searches_of(fields: Mapping[str, Raw]) -> HostedSearch | None:
     """Raises UnreadableRequest."""
     tools = fields.get("tools")
-    if tools is None or _MARK not in bytes(tools):
+    if tools is None or not may_have(_MARK, bytes(tools)):
         return None
     uses = [one.max_uses for one in _read(tools) if one.searches]
     if not uses:

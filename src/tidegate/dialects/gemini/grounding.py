@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tidegate.core.usage import Units, Usage
 from tidegate.core.view import HostedSearch
-from tidegate.dialects.fields import NULL, present
+from tidegate.dialects.fields import NULL, may_have, present
 from tidegate.dialects.gemini.members import Members
 from tidegate.dialects.model_rules import searches_by_prompt
 
@@ -65,7 +65,7 @@ class Searches:
 def searches_of(fields: Mapping[str, Raw]) -> HostedSearch | None:
     """Raises UnreadableRequest."""
     tools = fields.get("tools")
-    if tools is None or _SEARCH not in bytes(tools):
+    if tools is None or not may_have(_SEARCH, bytes(tools)):
         return None
     named = {name for tool in Members({"tools": tools}).objects("tools") for name in tool.names()}
     return HostedSearch(web=True, boundable=False) if named & _TOOLS else None

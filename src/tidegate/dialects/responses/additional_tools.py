@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from tidegate.dialects.fields import may_have
+
 KIND: Final = "additional_tools"
 
 
@@ -33,7 +35,7 @@ def offered_tools(fields: Mapping[str, Raw]) -> Raw | None:
     """
     tools, items = fields.get("tools"), fields.get("input")
     text = b"" if items is None else bytes(items)
-    if text[:1] != b"[" or KIND.encode() not in text:
+    if text[:1] != b"[" or not may_have(KIND.encode(), text):
         return tools
     typed = [one for one in _decode_list(text) if _decode_typed(one).type == KIND]
     more = [tool for one in typed for tool in _decode_item(one).tools or ()]

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tidegate.core.view import HostedSearch
-from tidegate.dialects.fields import bad_field, present, read_count
+from tidegate.dialects.fields import bad_field, may_have, present, read_count
 from tidegate.dialects.responses.additional_tools import offered_tools
 
 BOUND: Final = "max_tool_calls"
@@ -28,7 +28,7 @@ def searches_of(fields: dict[str, Raw], body: bytes) -> HostedSearch | None:
     """A prompt that is kept at the upstream may bring tools of its own. Raises UnreadableRequest."""
     prompt = "prompt" in fields and present(fields["prompt"]) is not None
     web = files = prompt
-    if not prompt and (_WEB in body or _FILES in body):
+    if not prompt and (may_have(_WEB, body) or _FILES in body):
         kinds = _kinds(fields)
         web = any(kind.startswith("web_search") for kind in kinds)
         files = "file_search" in kinds
