@@ -234,6 +234,51 @@ def test_another_file_cannot_be_put_into_ones_own_container(
     assert len(provider.calls()) == asked
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'form-data; name="file_id"; filename=""',  # a file to us, a value to some
+        b'form-data; name="file_ids[0]"',
+        b'form-data; name="File_Id"',
+    ],
+)
+def test_a_form_does_not_hide_a_name(
+    gateway: Gateway, one: OpenAI, two: OpenAI, provider: SimulatorThread, part: bytes
+) -> None:
+    file, mine, store = file_of(one), two.containers.create(name="mine"), two.vector_stores.create()
+    form = b"--x\r\ncontent-disposition: %b\r\n\r\n%b\r\n--x--\r\n" % (part, file.encode())
+    asked = len(provider.calls())
+    for path in (
+        f"/containers/{mine.id}/files",
+        f"/vector_stores/{store.id}/files",
+        "/vector_stores",
+        "/conversations",
+    ):
+        answer = posted(gateway, path, form, "multipart/form-data; boundary=x")
+        assert answer.status_code in (400, 404), path
+    assert len(provider.calls()) == asked
+
+
+def test_what_was_read_as_json_goes_up_as_json(gateway: Gateway, one: OpenAI, provider: SimulatorThread) -> None:
+    """As a form this names a file."""
+    body = b'{"name":"&file_ids[]=%b&"}' % file_of(one).encode()
+    assert posted(gateway, "/vector_stores", body, "application/x-www-form-urlencoded").status_code == 200
+    assert (b"content-type", b"application/json") in provider.calls()[-1].headers
+
+
+def posted(gateway: Gateway, path: str, body: bytes, media: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {KEYS['TWO']}", "content-type": media, **HERE}
+    return httpx.post(f"{gateway.url}/v1{path}", content=body, headers=headers)
+
+
+def test_a_key_in_the_query_of_openais_paths_is_none(gateway: Gateway, one: OpenAI, provider: SimulatorThread) -> None:
+    """The query goes up: even Google's clients are not to have the gateway's key in it."""
+    path = f"/conversations/{one.conversations.create().id}?key={KEYS['ONE']}"
+    asked = len(provider.calls())
+    assert httpx.get(f"{gateway.url}/v1{path}", headers={"x-goog-api-client": "genai"}).status_code == 401
+    assert len(provider.calls()) == asked
+
+
 def test_what_lies_apart_is_refused(one: OpenAI, provider: SimulatorThread) -> None:
     here, there = file_of(one), file_of(one, THERE)
     store = one.vector_stores.create()

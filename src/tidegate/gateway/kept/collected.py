@@ -31,7 +31,8 @@ _MOST_LISTED: Final = 100
 _MAX_QUERY: Final = 2_048
 _JSON: Final = b"application/json"
 _FORM: Final = b"multipart/form-data"
-_FILES: Final = ("file_id", "file_ids", "file_ids[]")
+_FORMS_AT: Final = frozenset((("upload", "/parts"), ("container", "/files")))
+"""Elsewhere a form would name things in ways that are not read: `items[0][id]`."""
 
 
 class _Completed(Struct):
@@ -44,7 +45,7 @@ _decode_completed = msgspec.json.Decoder(_Completed).decode
 
 def create(call: ObjectCall) -> None:
     """`POST` of a collection."""
-    body, named = _read(call)
+    body, media, named = _read(call)
     if call.asked.kind == "upload":
         _check_purpose(body)
     pin = _leads(call, named, None)
@@ -60,7 +61,7 @@ def create(call: ObjectCall) -> None:
         entries.put(call, one if call.asked.kind == "upload" else msgspec.structs.replace(one, expires_ns=0))
         call.answer(told.body, told.headers)
 
-    call.ask(place, b"POST", call.asked.path, then, body=body, media=_media(call))
+    call.ask(place, b"POST", call.asked.path, then, body=body, media=media)
 
 
 def list_own(call: ObjectCall) -> None:
@@ -75,14 +76,14 @@ def get(call: ObjectCall) -> None:
 
 def change(call: ObjectCall) -> None:
     found = _find(call)
-    body, named = _read(call)
+    body, media, named = _read(call)
     _leads(call, named, found)
     call.making = True
 
     def then(told: Told) -> None:
         _described(call, found, told)
 
-    call.ask(found, b"POST", call.asked.path, then, body=body, media=_media(call))
+    call.ask(found, b"POST", call.asked.path, then, body=body, media=media)
 
 
 def cancel(call: ObjectCall) -> None:
@@ -101,7 +102,7 @@ def drop(call: ObjectCall) -> None:
 def complete(call: ObjectCall) -> None:
     """An upload becomes a file."""
     found = _find(call)
-    body, _ = _read(call)
+    body, media, _ = _read(call)
     entries.make_room(call, "file")
     call.making = True
 
@@ -114,19 +115,18 @@ def complete(call: ObjectCall) -> None:
         entries.put(call, entries.entry_of(call, "file", made, found, details, purpose=found.purpose))
         _dropped(call, found, told)
 
-    call.ask(found, b"POST", call.asked.path, then, body=body, media=_media(call))
+    call.ask(found, b"POST", call.asked.path, then, body=body, media=media)
 
 
 def below(call: ObjectCall) -> None:
     """What is under an object's path, answered as it comes."""
     found = _find(call)
     method = call.exchange.request.method
-    body = b""
+    body = media = b""
     if method == b"POST":
-        body, named = _read(call)
+        body, media, named = _read(call)
         _leads(call, named, found)
     call.making = method != b"GET"
-    media = _media(call) if body else b""
     call.pass_on(found, call.asked.path + _query(call), method, body=body, media=media)
 
 
@@ -173,36 +173,37 @@ def _check_purpose(body: bytes) -> None:
         raise bad_field(message, "purpose")
 
 
-def _read(call: ObjectCall) -> tuple[bytes, tuple[Reference, ...]]:
-    """(the request's body as it goes up, what it names). Raises UnreadableRequest."""
+def _read(call: ObjectCall) -> tuple[bytes, bytes, tuple[Reference, ...]]:
+    """(the request's body as it goes up, its content type, what it names). Raises UnreadableRequest.
+
+    The content type is of what was read, not what the client says: another would make an upstream read it another way.
+    """
     request = call.exchange.request
-    if _media(call)[: len(_FORM)].lower() == _FORM:
+    media = request.header(b"content-type") or _JSON
+    if media[: len(_FORM)].lower() == _FORM:
+        if (call.asked.kind, call.asked.below) not in _FORMS_AT:
+            raise bad_field("This path takes a JSON object, and no form.")
         try:
-            form = read_form(_media(call), request.body)
+            form = read_form(media, request.body)
         except MultipartError as error:
             raise bad_field(f"The form cannot be read: {error}.") from error
-        return request.body, _named_in_form(form)
+        return request.body, form.content_type, _named_in_form(form)
     if not request.body:
-        return b"", ()
+        return b"", b"", ()
     fields = read_fields(request.body)
     body = _encode(fields)  # of a name that stood there twice, the one that was looked at
     if call.asked.kind != "conversation":
-        return body, named_files(body, "file_id")
+        return body, _JSON, named_files(body, "file_id")
     items = {"input": fields["items"]} if "items" in fields else {}
-    return body, references(items) + hosted_references(items, body)
+    return body, _JSON, references(items) + hosted_references(items, body)
 
 
 def _named_in_form(form: Form) -> tuple[Reference, ...]:
-    return tuple(
-        Reference("file", form.value(part).decode(errors="replace"), name)
-        for name in _FILES
-        for part in form.named(name)
-        if not part.is_file
-    )
-
-
-def _media(call: ObjectCall) -> bytes:
-    return call.exchange.request.header(b"content-type") or _JSON
+    """Of `file_id`, `file_ids[]`, and however else a form may spell it. Raises UnreadableRequest."""
+    naming = [part for part in form.parts if "file_id" in part.name.lower()]
+    if any(part.is_file for part in naming):
+        raise bad_field("`file_id` must be the id of a file, in a part without a file's name.", "file_id")
+    return tuple(Reference("file", form.value(part).decode(errors="replace"), part.name) for part in naming)
 
 
 def _leads(call: ObjectCall, named: tuple[Reference, ...], place: Place | None) -> Pin | None:
