@@ -46,6 +46,16 @@ _ROOTS: Final = {
 """No other dialect has anything below them."""
 _ALSO_GOOGLES: Final = (b"/v1/models", b"/passthrough/")
 """Where a key in the query tells Google's clients from others."""
+_KEYS_IN_QUERY: Final = (
+    *_ALSO_GOOGLES,
+    *(root for root, dialect in _ROOTS.items() if isinstance(dialect, TakesKeyInQuery)),
+    *(
+        dialect.prefix + b"/"
+        for dialect in DIALECTS.values()
+        if dialect.prefix and isinstance(dialect, TakesKeyInQuery)
+    ),
+)
+"""Elsewhere a query may go upstream as it is, whatever headers tell of its client."""
 
 
 def find_endpoint(request: Request) -> Endpoint | None:
@@ -84,5 +94,7 @@ def queried_key(request: Request, endpoint: Endpoint | None) -> bytes:
     """SHA-256 of the key in a request's query, where clients of its dialect may put it; else b""."""
     if endpoint is not None:
         return endpoint.tells.key_digest
-    dialect = spoken_by(request) if request.query else None
+    if not request.query or not request.path.startswith(_KEYS_IN_QUERY):
+        return b""
+    dialect = spoken_by(request)
     return dialect.key_in_query(request.query) if isinstance(dialect, TakesKeyInQuery) else b""
