@@ -94,6 +94,12 @@ _MESSAGE = {
     "usage": {"input_tokens": 5, "output_tokens": 6},
 }
 
+_FRAMES: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {**_MESSAGE, "content": [], "stop_reason": None}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 6}},
+    {"type": "message_stop"},
+]
+
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[CannedUpstream]:
@@ -349,6 +355,18 @@ def test_a_hard_budget_is_held(gateway: Gateway, upstream: CannedUpstream) -> No
     fits = ask(gateway, "POST", chat, who="poor", json={"model": "real-1", "messages": HELLO, "max_tokens": 5})
     assert fits.status_code == 200
     assert event_of(gateway, fits).cost_nano == 17_000
+
+
+@pytest.mark.parametrize("path", ["/v1//messages", "/v1/%6dessages", "/v1/messages/", "/v1/Messages"])
+def test_a_path_written_in_another_way_is_metered_alike(gateway: Gateway, upstream: CannedUpstream, path: str) -> None:
+    """Most servers take it for the same: it must not be free of limits for that."""
+    frames = b"".join(b"event: %b\ndata: %b\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in _FRAMES)
+    upstream.will(path, Canned("text/event-stream", [frames]))
+    asked = {"model": "claude-1", "max_tokens": 10, "messages": HELLO, "stream": True}
+    answer = ask(gateway, "POST", "/passthrough/claude" + path, json=asked)
+    assert answer.content == frames
+    event = event_of(gateway, answer)
+    assert (event.usage.input, event.usage.output, event.cost_nano) == (5, 6, 5_000 + 24_000)
 
 
 def test_a_method_that_does_not_pass(gateway: Gateway) -> None:

@@ -32,6 +32,7 @@ _PATH: Final = re.compile(rb"/passthrough/([^/]+)(/.*)?")
 _PROJECTS: Final = b"/projects/"
 _VERSIONED: Final = re.compile(rb"(/v\d[^/]*)?(|/.*)", re.DOTALL)
 _VERSION_AT_END: Final = re.compile(rb"/v\d[^/]*$")
+_SLASHES: Final = re.compile(rb"//+")
 _METHODS: Final = frozenset((b"GET", b"POST", b"PUT", b"PATCH", b"DELETE"))
 _READING: Final = frozenset((b"GET", b"DELETE"))
 _KEPT_HERE: Final = frozenset(
@@ -145,13 +146,14 @@ def _below_project(base: bytes, path: bytes) -> bytes:
 
 
 def _endpoint(provider: ProviderSpec, path: bytes) -> tuple[Dialect, Operation | None, PathTells]:
-    """What the provider's dialects know of a path of its."""
+    """What the provider's dialects know of a path of its, or of one that most servers take for the same."""
     base = parse_origin(provider.base_url)[1]
     if provider.dialect == "vertex":
         base = base.partition(_PROJECTS)[0]
-    below = path.removeprefix(base)
+    plain = _SLASHES.sub(b"/", unquote_to_bytes(path)).rstrip(b"/")
+    written = [(one.removeprefix(base), one) for one in dict.fromkeys((path, plain, plain.lower()))]
     for dialect in surfaces_of(provider.dialect):
-        for one in (below, b"/v1" + below, path):
+        for one in (one for below, whole in written for one in (below, b"/v1" + below, whole)):
             operation = dialect.client_paths.get(one)
             if operation is not None:
                 return dialect, operation, NO_PATH_TELLS
