@@ -83,6 +83,12 @@ def test_what_an_answer_leaves() -> None:
     assert left_by_item(msgspec.Raw(b'{"id":5}'), stored=True) == ()
 
 
+@pytest.mark.parametrize("environment", [None, {"type": "local"}, {"container_id": None}, {"container_id": 5}, "mine"])
+def test_an_environment_without_a_container_takes_nothing_from_the_rest(environment: Any) -> None:
+    told = raw(id="resp_1", output=[{"type": "shell_call", "id": "sh_1", "environment": environment}])
+    assert left_by_answer(told, stored=True) == (("response", "resp_1"), ("item", "sh_1"))
+
+
 @pytest.mark.parametrize(
     "item",
     [

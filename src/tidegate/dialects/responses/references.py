@@ -25,7 +25,7 @@ class _Item(Struct):
 class _Environment(Struct):
     """Where a shell's call ran."""
 
-    container_id: str = ""
+    container_id: str | None = None
 
 
 class _Conversation(Struct):
@@ -80,12 +80,19 @@ def _left_by(item: _Item, stored: bool) -> list[Kept]:
     left: list[Kept] = [("item", item.id)] if stored and item.id else []
     if item.encrypted_content:
         left.append(("sealed", item.encrypted_content))
-    container = item.container_id
-    if not container and present(item.environment) is not None:
-        container = _decode_environment(item.environment).container_id
+    container = item.container_id or _container(item.environment)
     if container:
         left.append(("container", container))
     return left
+
+
+def _container(environment: Raw) -> str | None:
+    """Of what cannot be read, none: the rest of the answer is still the consumer's."""
+    try:
+        told = None if present(environment) is None else _decode_environment(environment)
+    except msgspec.DecodeError:
+        return None
+    return None if told is None else told.container_id
 
 
 def _given(fields: Mapping[str, Raw], name: str) -> bool:
