@@ -27,6 +27,7 @@ from tidegate.decide.compiled import Compiled
 from tidegate.decide.cost import cost_nano
 from tidegate.decide.passthrough import admit_passthrough
 from tidegate.decide.searching import DEFAULT_MAX_SEARCHES, holds_searches
+from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.registry import DIALECTS
 
 CENT = 10_000_000
@@ -115,6 +116,12 @@ def test_no_call_within_its_bounds_costs_more_than_it_reserved(
     )
     cost = cost_nano(usage, target("anthropic").price or pytest.fail())
     assert cost is not None and cost <= reserved
+
+
+def test_a_bound_that_is_no_bound_is_refused() -> None:
+    """What it comes to could not be recorded with its decision."""
+    with pytest.raises(UnreadableRequest):
+        admitted(world(target("anthropic"), hard=False), tools=[CLAUDES | {"max_uses": 10**20}])
 
 
 def test_a_bound_is_reserved_and_set_where_the_client_set_none() -> None:

@@ -4,13 +4,13 @@ Source: `anthropic.types.web_search_tool_20250305_param` and its successors of t
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from tidegate.core.view import HostedSearch
-from tidegate.dialects.fields import bad_field, may_have
+from tidegate.dialects.fields import MAX_COUNT, bad_field, may_have
 
 _MARK: Final = b'"web_search_'
 """Stands before the version in the type of every such tool; any other request's tools need not be read."""
@@ -18,7 +18,7 @@ _MARK: Final = b'"web_search_'
 
 class _Tool(Struct):
     type: str | None = None
-    max_uses: int | None = None
+    max_uses: Annotated[int, Meta(le=MAX_COUNT)] | None = None
 
     @property
     def searches(self) -> bool:
