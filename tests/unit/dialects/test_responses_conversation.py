@@ -75,6 +75,8 @@ def test_documents_elsewhere_are_reserved_for() -> None:
         ({"conversation": {"id": "conv_1"}}, True),
         ({"prompt": {"id": "pmpt_1"}}, True),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, True),
+        ({"input": [{"id": "msg_1"}]}, True),  # a reference needs no type
+        ({"input": [{"role": "user", "content": '"item_reference"'}]}, False),
     ],
 )
 def test_what_the_upstream_alone_knows_is_reserved_for(fields: dict[str, object], hidden: bool) -> None:

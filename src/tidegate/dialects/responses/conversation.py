@@ -3,14 +3,16 @@
 Source: `openai.types.responses.response_create_params` (`previous_response_id`, `store`), `response_item_list` of the SDK.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
 
-from tidegate.core.view import View
+from tidegate.core.view import Reference, View
+from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.fields import present
+from tidegate.dialects.responses.references import references
 
 _IMAGE_TOKENS: Final = 3_000
 """Upper bound for one image at high detail, when its bytes are elsewhere."""
@@ -65,11 +67,14 @@ def asked_items(view: View) -> bytes:
     return bytes(raw)
 
 
-def is_hidden(fields: Mapping[str, Raw]) -> bool:
-    """Whether a part of the prompt is only at the upstream: what it comes to shows in no byte of the request."""
+def is_hidden(fields: Mapping[str, Raw], refers: Iterable[Reference]) -> bool:
+    """Whether a part of the prompt is only at the upstream: what it comes to shows in no byte of the request.
+
+    `refers`: what the fields refer to.
+    """
     if any(present(fields[name]) is not None for name in _ELSEWHERE if name in fields):
         return True
-    return b'"item_reference"' in bytes(fields.get("input", b""))
+    return any(reference.kind == "item" for reference in refers)
 
 
 def distant_tokens(text: bytes) -> int:
@@ -103,7 +108,7 @@ def recall(view: View, find: Callable[[str], bytes]) -> None:
     if all(new is old for new, old in zip(whole, items, strict=True)):
         return
     _replace_input(view, _encode(whole))
-    view.hidden_context = is_hidden(view.fields)
+    view.hidden_context = _still_hidden(view)
 
 
 def _recalled(raw: Raw, find: Callable[[str], bytes]) -> Raw:
@@ -129,8 +134,17 @@ def resume(view: View, asked: bytes, body: bytes) -> None:
     whole = _encode(items)
     _replace_input(view, whole)
     del view.fields["previous_response_id"]
-    view.hidden_context = is_hidden(view.fields)
+    view.hidden_context = _still_hidden(view)
     view.worst_input_tokens += distant_tokens(asked)
+
+
+def _still_hidden(view: View) -> bool:
+    """Now that its input is another one."""
+    try:
+        refers = references(view.fields)
+    except UnreadableRequest:
+        refers = ()  # its reader refuses it
+    return is_hidden(view.fields, refers)
 
 
 def _replace_input(view: View, whole: bytes) -> None:

@@ -93,7 +93,7 @@ class Responses:
             usage_asked=True,
             affinity=text[:_AFFINITY_BYTES],
             tier=asked_tier(fields.get("service_tier")),
-            hidden_context=conversation.is_hidden(fields),
+            hidden_context=conversation.is_hidden(fields, refers),
             searches=searches_of(fields, body) if operation == "chat" else None,
             refers=refers,
             background=operation == "chat" and read_boolean(fields, "background"),
