@@ -181,6 +181,8 @@ class Pool:
         if error is not None:
             log.error("a connection could not be opened", exc_info=error)  # a bug: it ends its own call, not more
             call.fail(Failure("connect", f"cannot connect to {self.origin.host_header}"))
+        elif task.cancelled():  # with the lookup of its name, by a resolver that was closed
+            call.fail(Failure("connect", f"cannot connect to {self.origin.host_header}: given up"))
         self._serve_waiting()
 
     async def _opened(self, call: Call) -> None:

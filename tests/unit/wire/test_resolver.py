@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -161,6 +162,24 @@ async def test_one_that_gives_up_does_not_end_the_lookup_of_the_others() -> None
     dns.gate.set()
     assert await patient == [("192.0.2.1", 443)]
     assert hasty.cancelled()
+
+
+@trial
+async def test_a_call_whose_lookup_ends_with_its_resolver_hears_of_it() -> None:
+    """Nothing else would ever end it: what watches times are connections."""
+    dns = Dns(name=["192.0.2.1"])
+    resolver = resolver_on(dns)
+    dns.gate.clear()
+    heard: list[Failure] = []
+    pool = Pool(Origin("http", NAME, 80), PoolSettings(), loop=asyncio.get_running_loop(), resolver=resolver)
+    pool.send(b"GET / HTTP/1.1\r\n\r\n", b"", cast(Any, SimpleNamespace(on_failure=heard.append)), replayable=True)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert dns.asked == [NAME]
+    resolver.close()
+    await asyncio.gather(*pool._connecting, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert [one.kind for one in heard] == ["connect"]
 
 
 @trial
