@@ -167,7 +167,8 @@ class BatchWatch:
     def _ask(self, one: Owned, path: str, then: Callable[[Told], None], lines: AnswerLines | None = None) -> None:
         try:
             credential = self._runtime.upstreams.credential(one.provider, one.credential)
-        except KeyError:
+            head = credential.object_head(b"GET", path)
+        except KeyError:  # the configuration has lost it, or gives it a dialect whose providers keep nothing
             then(Told(0, [], b""))
             return
 
@@ -184,7 +185,7 @@ class BatchWatch:
 
         errand = Errand(done, lines)
         self._errands.add(errand)
-        errand.send(credential, b"GET", path, own=credential.defaults)
+        errand.go(credential, head + credential.defaults, replayable=True)
 
     # Settling.
 

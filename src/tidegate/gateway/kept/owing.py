@@ -111,7 +111,7 @@ def forget(runtime: Runtime, one: Owned) -> None:
 def put(runtime: Runtime, one: Owned) -> bool:
     try:
         runtime.owned.put(one)
-    except NoRoom as error:
+    except (NoRoom, ValueError) as error:
         log.warning("what response %s owes cannot be recorded: %s", one.id, error)
         return False
     return True

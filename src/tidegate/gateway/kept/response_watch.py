@@ -119,6 +119,8 @@ class ResponseWatch:
         except KeyError:
             return None
         serving = spoken_to(_DIALECT, provider.dialect, provider.quirks, debt.upstream)
+        if serving.family != DIALECTS[_DIALECT].family:
+            return None
         return credential, credential.head(serving, "response_read", "/" + quote(one.id, safe=""), False)
 
     def _told(self, one: Owned, told: Told) -> None:

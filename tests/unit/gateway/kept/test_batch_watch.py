@@ -192,6 +192,21 @@ def test_one_that_another_version_wrote_stops_no_start() -> None:
     assert not any(world.spent)
 
 
+def test_a_provider_that_speaks_another_dialect_now_stops_no_watch() -> None:
+    world = World().began()
+    head = world.upstream.object_head
+
+    def unspoken(method: bytes, path: str) -> bytes:
+        raise KeyError("gemini")
+
+    world.upstream.object_head = unspoken  # type: ignore[method-assign]
+    for _ in range(20):
+        world.look()
+    world.upstream.object_head = head  # type: ignore[method-assign]
+    world.look((200, DONE), (200, b""))
+    assert (len(world.kept), world.spent) == (1, (0, 0))
+
+
 def test_one_that_never_ends_is_given_up() -> None:
     world = World().began()
     world.clock.advance(9 * 86_400)

@@ -20,7 +20,7 @@ from tidegate.gateway.metrics import Metrics
 from tidegate.ledger.spool import SpoolFull
 from tidegate.state.debts import Debts
 from tidegate.state.memory import Grant, MemoryState
-from tidegate.state.owned import NoRoom, Owned, OwnedObjects
+from tidegate.state.owned import MAX_DETAILS_BYTES, NoRoom, Owned, OwnedObjects
 from tidegate.state.windows import period_bounds
 from tidegate.wire.client import Failure
 
@@ -271,6 +271,22 @@ def test_an_unknown_price_is_recorded_and_stays_charged() -> None:
     (record,) = world.kept
     assert (record.event.cost_nano, record.event.charged_nano, record.event.usage.total) == (None, 0, 150)
     assert (world.used, world.owed) == (RESERVED, False)
+
+
+def test_a_provider_that_serves_no_responses_any_more_is_not_asked() -> None:
+    world = World().made()
+    world.runtime.snapshot.providers = (msgspec.structs.replace(PROVIDER, quirks=frozenset()),)
+    world.look()
+    world.runtime.snapshot.providers = (PROVIDER,)
+    world.look((200, DONE))
+    assert (len(world.kept), world.used) == (1, COST)
+
+
+def test_a_debt_that_is_too_large_to_note_ends_no_call() -> None:
+    world = World()
+    world.runtime.compiled.consumer("c").tags = {"note": "x" * MAX_DETAILS_BYTES}
+    world.made()
+    assert (world.used, world.owed, len(world.runtime.debts)) == (RESERVED, False, 0)
 
 
 def test_details_of_another_version_stop_no_start() -> None:
