@@ -141,6 +141,7 @@ class Call:
             )
             return
         attempt.cancel()
+        self._remember(attempt)
         self._over(attempt, "cancelled", "the client disconnected")
         self._end(
             End(
@@ -407,7 +408,7 @@ class Call:
     def _end(self, end: End) -> int | None:
         """Settles and records, before the last byte is sent. Returns the cost in nano-USD; None if unknown."""
         view = self._view
-        if view.about:
+        if view.about or view.background:
             account(self._runtime, self._record, view, self._grant, end)
         self._runtime.metrics.in_flight -= 1
         self._exchange.listener = None

@@ -8,14 +8,20 @@ from tests.support.snapshots import KEY, compiled, model, target
 
 from tidegate.core.claims import Bucket, Window
 from tidegate.core.clock import SystemClock
+from tidegate.core.usage import Usage
 from tidegate.dialects.openai import OpenAI
+from tidegate.dialects.responses import Responses
 from tidegate.gateway import begin as module
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.metrics import Metrics
+from tidegate.state.debts import Debts
 from tidegate.state.memory import MemoryState
+from tidegate.state.owned import OwnedObjects
 from tidegate.wire.message import Request
 
 BUDGET = Bucket(key="team/t/money/month", kind="money", limit=10**9, window=Window(period="month"))
+CHAT = Endpoint(OpenAI(), "chat")
+IN_BACKGROUND = b'{"model":"m","input":"hi","background":true,"stream":true,"max_output_tokens":1000}'
 
 
 class Begun:
@@ -26,11 +32,12 @@ class Begun:
         self.answers: list[int] = []
         self.state = MemoryState(SystemClock())
         self.metrics = Metrics()
+        self.debts = Debts()
         self.exchange: Any = SimpleNamespace(
             listener=None, started=False, respond=lambda *one: self.answers.append(one[0])
         )
 
-    def begin(self) -> None:
+    def begin(self, endpoint: Endpoint = CHAT, body: bytes = b'{"model":"m","messages":[]}') -> None:
         to = compiled(model("m", target("a"), max_output=50), buckets=(BUDGET,))
         consumer = to.consumer_for(KEY)
         assert consumer is not None
@@ -40,17 +47,19 @@ class Begun:
             snapshot=SimpleNamespace(version="v"),
             compiled=to,
             state=self.state,
-            health=SimpleNamespace(count_call=lambda: None),
+            health=SimpleNamespace(count_call=lambda: None, ended=lambda *_: None),
             metrics=self.metrics,
             upstreams=None,
             spool=SimpleNamespace(append=self.kept.append),
             access_log=None,
             answers=None,
+            owned=OwnedObjects(SystemClock()),
+            debts=self.debts,
         )
         path = b"/v1/chat/completions"
         request = self.exchange.request = Request(b"POST", path, path, b"", "1.1", headers=[])
-        request.body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
-        module.begin(runtime, self.exchange, Endpoint(OpenAI(), "chat"), consumer, b"d" * 32)
+        request.body = body
+        module.begin(runtime, self.exchange, endpoint, consumer, b"d" * 32)
 
     def assert_over(self) -> None:
         assert self.state.reserved_total() == 0
@@ -85,3 +94,31 @@ def test_a_call_whose_attempt_ended_halfway_is_ended_whole(monkeypatch: pytest.M
         call.settle_stream(attempt, None, "")
     begun.assert_over()
     assert begun.answers == [500]
+
+
+@pytest.mark.parametrize("left", [(("response", "resp_1"),), ()])
+def test_what_is_in_the_background_goes_on_when_its_client_leaves_a_stream(
+    monkeypatch: pytest.MonkeyPatch, left: tuple[Any, ...]
+) -> None:
+    """Before its first content nobody has noted its name yet. Whether that is known or not, it is charged as reserved."""
+    monkeypatch.setattr(module.Call, "_next", lambda self, **_: None)
+    begun = Begun()
+    begun.begin(Endpoint(Responses(), "chat"), IN_BACKGROUND)
+    (reserved,) = [one.used for one in begun.state.levels((BUDGET,))]
+    call = begun.exchange.listener
+    call._view.left = left
+    to = call._admission.route.targets[0]
+    candidate: Any = SimpleNamespace(target=to, credential="0", health=None)
+    call._attempt = SimpleNamespace(
+        candidate=candidate,
+        started=0.0,
+        status=200,
+        cancel=lambda: None,
+        resume=lambda: None,
+        partial_usage=lambda: Usage(input=20, source="estimated"),
+    )
+    call.on_disconnect()
+    (record,) = begun.kept
+    assert (record.event.usage.source, record.event.cost_nano, record.event.charged_nano) == ("unknown", None, reserved)
+    assert [one.used for one in begun.state.levels((BUDGET,))] == [reserved]
+    assert len(begun.debts) == len(left)

@@ -60,12 +60,13 @@ def account(runtime: Runtime, record: CallRecord, view: View, grant: Grant, end:
     """What the end of a call about a stored response means for who pays: changes `end`, before it is settled."""
     owner = record.consumer.name
     one = runtime.owned.find(owner, "response", view.about)
-    if one is None:
-        return
     if view.background:
         if end.usage.source != "reported" and end.candidate is not None:
-            end.usage = UNKNOWN_USAGE
-            owing.owe(runtime, record, one, end.candidate.target, grant)
+            end.usage = UNKNOWN_USAGE  # it goes on without its client, even one that has not heard its name
+            if one is not None:
+                owing.owe(runtime, record, one, end.candidate.target, grant)
+        return
+    if one is None:
         return
     told, end.usage = end.usage, _NOTHING_USED
     if end.outcome == "ok" and view.operation == "response_delete":
