@@ -53,6 +53,8 @@ def admitted(to: Compiled, **fields: Any) -> Admission | Problem:
         ("anthropic", {"speed": "standard"}, ""),
         ("gemini", {"serviceTier": "PRIORITY"}, "priority"),
         ("gemini", {"service_tier": "unspecified"}, ""),
+        ("gemini", {"serviceTier": None}, ""),
+        ("gemini", {"serviceTier": 3}, "unknown"),
         ("bedrock", {"serviceTier": {"type": "flex"}}, "flex"),
         ("bedrock", {"serviceTier": {"type": "default"}}, ""),
     ],

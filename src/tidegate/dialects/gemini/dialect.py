@@ -16,7 +16,7 @@ from tidegate.core.view import NO_PATH_TELLS, Operation, PathTells, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
-from tidegate.dialects.fields import MAX_COUNT, bad_field, present, read_fields
+from tidegate.dialects.fields import MAX_COUNT, NULL, bad_field, present, read_fields
 from tidegate.dialects.gemini.chat import GeminiChat
 from tidegate.dialects.gemini.chunks import ChunkReader
 from tidegate.dialects.gemini.embedding import GeminiEmbedding
@@ -100,7 +100,7 @@ class Gemini:
             max_output_tokens=_max_output(fields) if operation == "chat" else 0,
             choices=_several(fields) if operation == "chat" else 1,
             hidden_context=any(name in fields for name in _CACHED),
-            tier=asked_tier(fields.get("serviceTier") or fields.get("service_tier")),
+            tier=_tier(fields),
             searches=searches_of(fields) if operation == "chat" else None,
             usage_asked=True,
             affinity=_affinity(fields, required),
@@ -226,6 +226,14 @@ def _candidates(generation: Members) -> int:
 
 def _files(body: bytes) -> int:
     return body.count(b'"fileUri"') + body.count(b'"file_uri"')
+
+
+def _tier(fields: dict[str, Raw]) -> str:
+    """Protocol buffers may be told it by its number too: what that costs nobody knows here."""
+    told = present(fields.get("serviceTier", fields.get("service_tier", NULL)))
+    if told is None:
+        return ""
+    return asked_tier(told) if bytes(told)[:1] == b'"' else "unknown"
 
 
 def _affinity(fields: dict[str, Raw], required: str) -> bytes:
