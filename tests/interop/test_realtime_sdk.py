@@ -496,6 +496,27 @@ def test_what_would_be_billed_apart_is_refused_under_a_hard_budget(tmp_path: Any
     assert [event.outcome for event in recorded(gateway.data_dir)] == ["refused", "ok"]
 
 
+def test_what_is_not_the_consumers_cannot_be_named(gateway: Gateway, provider: SimulatorThread) -> None:
+    """Nor can it go by as what this gateway reads as no event, and others may."""
+    prompt = b'{"prompt": {"id": "pmpt_of_the_account"}}'
+
+    async def main() -> None:
+        async with dial(gateway) as client:
+            await hear(client, "session.created")
+            for event, code in (
+                (b'{"type": "session.update", "session": %b}' % prompt, "not_found"),
+                (b'{"type": "response.create", "response": %b}' % prompt, "not_found"),
+                (b'{"type": "response.create", "response": %b, "x": NaN}' % prompt, "invalid_request"),
+            ):
+                await client.send(event.decode())
+                told = json.loads(await client.recv())
+                assert (told["type"], told["error"]["code"]) == ("error", code)
+
+    run(main())
+    (call,) = provider.calls("gpt-realtime")
+    assert not call.body
+
+
 def test_a_session_ends_when_it_is_silent_and_when_it_is_too_long(tmp_path: Any, provider: SimulatorThread) -> None:
     env = {f"KEY_{name.upper()}": key for name, key in KEYS.items()} | {"UP_KEY": UPSTREAM_KEY}
     bounds = "\n---\nkind: Gateway\nmetadata: {name: g}\nspec: {timeouts: {session: 1s, sessionIdle: 300ms}}\n"

@@ -119,7 +119,7 @@ def refused_event(raw: Raw) -> str:
 
 def read_bound(raw: Raw) -> int | None:
     """Of a session or a response; None where it sets none (`inf`, null)."""
-    fields = _fields(raw)
+    fields = members(raw)
     for name in BOUNDS:
         value = present(fields[name]) if name in fields else None
         if value is not None and _is_count(value):
@@ -184,9 +184,9 @@ def client_update(payload: bytes, member: str, *, model: str, upstream: str, cap
     The model is the upstream's by its own name. `cap` (under a hard budget) stands in for no bound at all, and what would be
     billed apart is refused. Raises UnreadableRequest.
     """
-    event = _fields(Raw(payload))
+    event = members(Raw(payload))
     raw = event.get(member)
-    fields = {} if raw is None else _fields(raw)
+    fields = {} if raw is None else members(raw)
     if "model" in fields and present(fields["model"]) is not None:
         if bytes(fields["model"]) not in (_encode(model), _encode(upstream)):
             raise bad_field(f"The model of a session cannot be changed: it is `{model}`.", f"{member}.model")
@@ -210,8 +210,8 @@ def client_update(payload: bytes, member: str, *, model: str, upstream: str, cap
 
 def renamed_session(payload: bytes, model: str) -> bytes:
     """A server's event with a session, under the model's public name."""
-    event = _fields(Raw(payload))
-    session = _fields(event.get("session", Raw(b"{}")))
+    event = members(Raw(payload))
+    session = members(event.get("session", Raw(b"{}")))
     if "model" not in session:
         return payload
     session["model"] = Raw(_encode(model))
@@ -220,7 +220,7 @@ def renamed_session(payload: bytes, model: str) -> bytes:
 
 
 def _transcribes(session: dict[str, Raw]) -> bool:
-    sound = _fields(_fields(session.get("audio", Raw(b"{}"))).get("input", Raw(b"{}")))
+    sound = members(members(session.get("audio", Raw(b"{}"))).get("input", Raw(b"{}")))
     told = (sound.get("transcription"), session.get("input_audio_transcription"))
     return any(raw is not None and present(raw) is not None for raw in told)
 
@@ -230,7 +230,8 @@ def _is_count(raw: Raw) -> bool:
     return text.isdigit() and len(text) <= 9
 
 
-def _fields(raw: Raw) -> dict[str, Raw]:
+def members(raw: Raw) -> dict[str, Raw]:
+    """Of an object; none of what is no object."""
     try:
         return _decode_fields(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

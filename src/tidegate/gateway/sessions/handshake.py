@@ -87,7 +87,9 @@ class Handshake(Call):
         exchange.listener = None
         meter = Meter(runtime, record, self._view, self._grant, self._first, candidate, opening.key, self._region)
         preview = opening.preview or candidate.target.provider.api_version is not None
-        session = Session(runtime, meter, self._view.model, candidate.target, preview=preview)
+        session = Session(
+            runtime, meter, self._record.consumer.name, self._view.model, candidate.target, preview=preview
+        )
         agreed = f"sec-websocket-protocol: {opening.protocol}\r\n" if opening.protocol else ""
         remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
         head = (

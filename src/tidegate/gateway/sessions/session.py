@@ -13,6 +13,8 @@ from tidegate.decide.compiled import CompiledTarget
 from tidegate.dialects.dialect import UnreadableRequest
 from tidegate.dialects.openai import realtime
 from tidegate.dialects.openai.realtime import Event
+from tidegate.dialects.responses.hosted import hosted_references
+from tidegate.gateway.kept.affinity import lead
 from tidegate.gateway.runtime import Runtime
 from tidegate.gateway.sessions.meter import Meter
 from tidegate.wire.link import Link
@@ -26,6 +28,9 @@ _PASSED_ON: Final = frozenset((NORMAL, GOING_AWAY, *range(3000, 5000)))
 _UPSTREAM_LOST: Final = Problem(
     status=502, code="upstream_error", message="The upstream's session broke off. Open another one to go on."
 )
+_NO_EVENT: Final = Problem(
+    status=400, code="invalid_request", message="This message is no event: send a JSON object with a `type`."
+)
 _UNBOUNDED: Final = Problem(
     status=502,
     code="upstream_error",
@@ -36,7 +41,12 @@ _UNBOUNDED: Final = Problem(
 class Session:
     """Owner of both ends. Whichever ends first ends the other; accounting is over before either is told."""
 
-    def __init__(self, runtime: Runtime, meter: Meter, model: str, target: CompiledTarget, *, preview: bool) -> None:
+    def __init__(
+        self, runtime: Runtime, meter: Meter, owner: str, model: str, target: CompiledTarget, *, preview: bool
+    ) -> None:
+        """`owner`: the consumer."""
+        self._runtime = runtime
+        self._owner = owner
         self._loop = runtime.loop
         self._limits = runtime.snapshot.server
         self._meter = meter
@@ -124,7 +134,11 @@ class Session:
     # From the client.
 
     def _from_client(self, opcode: int, payload: bytes, event: Event | None) -> None:
-        if event is not None and event.type in ("response.create", "session.update"):
+        if event is None:
+            # Another reader may make an event of it, which would then be neither metered nor bounded.
+            self._tell(_NO_EVENT, None)
+            return
+        if event.type in ("response.create", "session.update"):
             member = "response" if event.type == "response.create" else "session"
             changed = self._admitted(event, payload, member)
             if isinstance(changed, Problem):
@@ -139,6 +153,9 @@ class Session:
         names = {"model": self._model, "upstream": self._target.spec.model}
         try:
             realtime.client_update(payload, member, **names, cap=meter.cap)
+            told = event.response if member == "response" else event.session
+            for reference in hosted_references(realtime.members(told), payload):
+                lead(self._runtime, self._owner, reference, None)
         except UnreadableRequest as error:
             return error.problem
         if member == "response":
