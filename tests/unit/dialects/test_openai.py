@@ -47,6 +47,12 @@ class TestRead:
         assert 200_000 < DIALECT.read("chat", body(messages=said)).worst_input_tokens < 201_000
         assert DIALECT.read("chat", body()).worst_input_tokens < 1_000
 
+    def test_files_are_named_in_messages_alone(self) -> None:
+        """What is in `metadata` is the client's own, and no file that another consumer may have."""
+        said = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
+        assert [one.name for one in DIALECT.read("chat", body(messages=said)).refers] == ["file-1"]
+        assert DIALECT.read("chat", body(metadata={"file_id": "mine"})).refers == ()
+
     def test_of_two_bounds_the_larger_is_reserved(self) -> None:
         assert DIALECT.read("chat", body(max_tokens=5, max_completion_tokens=9)).max_output_tokens == 9
         assert DIALECT.read("chat", body(max_tokens=900, max_completion_tokens=1)).max_output_tokens == 900

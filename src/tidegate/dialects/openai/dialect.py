@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Units, Usage
-from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathTells, View
+from tidegate.core.view import FORMS, NO_PATH_TELLS, UNMETERED, Operation, PathTells, Reference, View
 from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import Answer, ChatCodec, StreamReader, UnreadableAnswer, UpstreamModel
 from tidegate.dialects.embedding import EmbeddingCodec
@@ -86,7 +86,6 @@ _STREAMED: Final[frozenset[Operation]] = frozenset(("chat", "completion", "image
 """By their field `stream`."""
 _MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """The largest images that models draw, in base64."""
-_NAMING_FILES: Final = frozenset(("chat", "image_edit"))
 _AFFINITY_BYTES: Final = 1_024
 _COMPLETION_DEFAULT_OUTPUT: Final = 16
 """Legacy completions stop at 16 tokens unless told otherwise."""
@@ -149,7 +148,7 @@ class OpenAI:
             operation=operation,
             model=model,
             stream=stream,
-            refers=named_files(body, required) if operation in _NAMING_FILES else (),
+            refers=_files_of(operation, asked, body),
             fields=fields,
             body_bytes=size,
             estimated_input_tokens=(size >> 2) + 1,
@@ -314,6 +313,13 @@ def _prompts(raw: Raw) -> int:
     if not items or bytes(memoryview(items[0])[:1]) not in (b'"', b"["):
         return 1
     return len(items)
+
+
+def _files_of(operation: Operation, asked: bytes, body: bytes) -> tuple[Reference, ...]:
+    """A chat names them in its messages alone: its metadata and tools have keys of the client's own."""
+    if operation == "chat":
+        return named_files(asked, "messages")
+    return named_files(body, "prompt") if operation == "image_edit" else ()
 
 
 def _distant_tokens(text: bytes) -> int:
