@@ -6,7 +6,10 @@ import pydantic
 from openai import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
-_UNTYPED = {"Response": {"frequency_penalty", "presence_penalty", "store", "native_finish_reason"}}
+_UNTYPED = {
+    "Response": {"frequency_penalty", "presence_penalty", "store", "native_finish_reason"},
+    "Message": {"native_finish_reason"},
+}
 """What the SDK has no type for: what OpenAI's answers hold and Open Responses requires, and the native finish reason."""
 
 

@@ -275,6 +275,11 @@ every = pytest.mark.parametrize("name", DIALECTS)
 both = pytest.mark.parametrize("stream", [False, True])
 
 
+def having(field: str) -> pytest.MarkDecorator:
+    """The dialects whose row has it."""
+    return pytest.mark.parametrize("name", [name for name, one in DIALECTS.items() if getattr(one, field) is not None])
+
+
 @both
 @every
 def test_parallel_tools(simulator: SimulatorThread, name: str, stream: bool) -> None:
@@ -286,11 +291,9 @@ def test_parallel_tools(simulator: SimulatorThread, name: str, stream: bool) -> 
 
 
 @both
-@every
+@having("thinks")
 def test_signed_thoughts(simulator: SimulatorThread, name: str, stream: bool) -> None:
     dialect = DIALECTS[name]
-    if dialect.thinks is None:
-        pytest.skip("has no thoughts to show")
     fields = dialect.said("Why?")
     plain = unframed(ask(simulator, name, fields, stream)[1])
     status, content = ask(simulator, name, {**fields, **dialect.thinks}, stream)
@@ -316,11 +319,9 @@ def test_refusals(simulator: SimulatorThread, name: str, stream: bool) -> None:
 
 
 @both
-@every
+@having("cached")
 def test_cached_usage(simulator: SimulatorThread, name: str, stream: bool) -> None:
     dialect = DIALECTS[name]
-    if dialect.cached is None:
-        pytest.skip("tells nothing of its cache")
     found = []
     for _ in range(2):
         told = unframed(ask(simulator, name, dialect.said(LONG), stream)[1]).replace(b": ", b":")
@@ -330,12 +331,12 @@ def test_cached_usage(simulator: SimulatorThread, name: str, stream: bool) -> No
     assert found[1] >= 1_024
 
 
-@every
-@pytest.mark.parametrize("history", ["orphan", "open"])
+@pytest.mark.parametrize(
+    ("name", "history"),
+    [(name, kind) for name, one in DIALECTS.items() for kind in ("orphan", "open") if getattr(one, kind) is not None],
+)
 def test_histories_that_are_refused(simulator: SimulatorThread, name: str, history: str) -> None:
     fields = getattr(DIALECTS[name], history)
-    if fields is None:
-        pytest.skip("checks no history")
     status, content = ask(simulator, name, {**DIALECTS[name].tools, **fields})
     assert status == 400, content
 
@@ -346,11 +347,9 @@ def test_fields_that_nobody_knows(simulator: SimulatorThread, name: str) -> None
     assert status in ((400, 422) if DIALECTS[name].strict else (200,))
 
 
-@every
+@having("limit")
 def test_a_bound_beyond_the_models(simulator: SimulatorThread, name: str) -> None:
     dialect = DIALECTS[name]
-    if dialect.limit is None:
-        pytest.skip("has no bound")
     fields = dialect.said("Why?")
     assert ask(simulator, name, {**fields, **dialect.limit(4_000)})[0] == 200
     status, content = ask(simulator, name, {**fields, **dialect.limit(4_001)})
