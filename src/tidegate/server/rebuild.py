@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tidegate.core.claims import Bucket
+from tidegate.core.claims import Bucket, Window
 from tidegate.core.snapshot import Snapshot
 from tidegate.server.options import ServeOptions
 from tidegate.state.memory import MemoryState
@@ -21,12 +21,14 @@ class Spent(NamedTuple):
     nano: int
 
 
-def read_spent(snapshot: Snapshot, options: ServeOptions, now_ns: int, *, known: Set[str]) -> list[Spent]:
-    """Of every budget of `snapshot` that is not in `known` (those run already). Raises OSError.
+def read_spent(
+    snapshot: Snapshot, options: ServeOptions, now_ns: int, *, known: Set[tuple[str, Window]]
+) -> list[Spent]:
+    """Of every budget of `snapshot` whose key and window are not in `known` (those are counted already). Raises OSError.
 
     Records still in the spool are taken into the ledger first, so nothing that a client was answered is missed.
     """
-    budgets = {bucket.key: bucket for bucket in _budgets(snapshot) if bucket.key not in known}
+    budgets = {bucket.key: bucket for bucket in _budgets(snapshot) if (bucket.key, bucket.window) not in known}
     if not budgets:
         return []
     with _ledger(options) as ledger:

@@ -16,6 +16,7 @@ from typing import Final
 
 import uvloop
 
+from tidegate.core.claims import Window
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.snapshot import ServerSpec, Snapshot
 from tidegate.decide.compiled import Compiled
@@ -149,7 +150,7 @@ class Worker:
             return snapshot.version
         compiled = Compiled.of(snapshot)
         upstreams = runtime.upstreams.prepare(snapshot)
-        spent = read_spent(snapshot, self._options, self._clock.now_ns(), known=_bucket_keys(runtime.snapshot))
+        spent = read_spent(snapshot, self._options, self._clock.now_ns(), known=_counted(runtime.snapshot))
         runtime.swap(snapshot, compiled, upstreams)  # the last that can fail
         load_spent(runtime.state, spent)
         self._spec = snapshot.server
@@ -171,8 +172,9 @@ class Worker:
         self._loop.run_in_executor(None, act)
 
 
-def _bucket_keys(snapshot: Snapshot) -> set[str]:
-    return {bucket.key for consumer in snapshot.consumers for bucket in consumer.buckets}
+def _counted(snapshot: Snapshot) -> set[tuple[str, Window]]:
+    """The buckets whose counters go on where another snapshot has them too."""
+    return {(bucket.key, bucket.window) for consumer in snapshot.consumers for bucket in consumer.buckets}
 
 
 def _say(message: str) -> None:

@@ -99,6 +99,22 @@ def test_a_reload_that_lacks_a_secret_changes_nothing(options: ServeOptions, mon
     asyncio.run(main())
 
 
+def test_a_budget_that_counts_by_another_time_zone_knows_what_was_spent(options: ServeOptions) -> None:
+    elsewhere = tuple(
+        msgspec.structs.replace(one, window=Window(period="month", timezone="Etc/GMT-1")) for one in BUDGETS
+    )
+
+    async def main() -> None:
+        worker = await _worker(options)
+        write(options, snapshot("two", *BUDGETS))
+        assert worker.reload() == "two"
+        write(options, snapshot("three", *elsewhere))
+        assert worker.reload() == "three"
+        assert [level.used for level in worker._runtime.state.levels(elsewhere)] == [SPENT, SPENT]
+
+    asyncio.run(main())
+
+
 def test_a_reload_that_cannot_read_the_ledger_changes_nothing(
     options: ServeOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
