@@ -109,10 +109,12 @@ class RemoteMedia:
         errand.begun = True
         self._place(errand)
 
-    def left(self, errand: "_Errand") -> None:
-        """It has ended, or nobody waits for it any more."""
-        if self._underway.get(errand.url) is errand:
-            del self._underway[errand.url]
+    def left(self, errand: "_Errand") -> bool:
+        """It has ended, or nobody waits for it any more. Whether it went by the rules of now."""
+        if self._underway.get(errand.url) is not errand:
+            return False
+        del self._underway[errand.url]
+        return True
 
     def _place(self, errand: "_Errand") -> None:
         if self._running < _MOST_AT_ONCE:
@@ -242,22 +244,24 @@ class _Errand:
     def _done(self, told: FetchedFile | FetchFailed) -> None:
         self.over = True
         store = self._store
-        store.left(self)
+        lasting = store.left(self)
         store.ended()
-        file = self._read(told)
+        file = self._read(told, lasting)
         store.counts["failed" if isinstance(file, str) else "fetched"] += 1
         calls, self.calls = self.calls, []
         for call in calls:
             call.came(self.url, file)
 
-    def _read(self, told: FetchedFile | FetchFailed) -> FetchedBytes | str:
+    def _read(self, told: FetchedFile | FetchFailed, lasting: bool) -> FetchedBytes | str:
+        """`lasting`: it may be kept for later calls."""
         if isinstance(told, FetchFailed):
             return f"the file at {told.host} could not be fetched: {told.reason}"
         media_type = _media_type(told)
         if media_type is None:
             return f"the file at {host_of(self.url)} is no picture (PNG, JPEG, GIF, WebP) and no PDF document"
         file = FetchedBytes(media_type, b64encode(told.body).decode())
-        self._store.keep(self.url, file, told.headers)
+        if lasting:
+            self._store.keep(self.url, file, told.headers)
         return file
 
 

@@ -81,6 +81,21 @@ def test_what_is_kept_is_kept_for_a_while(said: str, seconds: int) -> None:
     run(trial())
 
 
+def test_what_was_under_way_by_other_rules_is_not_kept() -> None:
+    async def trial() -> None:
+        store = Store()
+        await store.ask("a")
+        store.media.configure(RemoteMediaSpec(max_bytes=20_000_000))
+        made: Any = store.fetcher
+        store.media._fetcher = made
+        store.fetcher.answer(0)
+        assert len(store.heard) == 1
+        await store.ask("a")
+        assert len(store.fetcher.asked) == 2
+
+    run(trial())
+
+
 @pytest.mark.parametrize("said", ["no-store", "private, max-age=60", "max-age=0", "no-cache"])
 def test_what_is_not_to_be_kept(said: str) -> None:
     async def trial() -> None:
