@@ -136,9 +136,8 @@ class Call:
         if self._fetching is not None:
             self._fetching.cancel()
         if attempt is None:
-            self._end(
-                End(_CLIENT_GONE, "cancelled", reason="the client left between two attempts", usage=_NOTHING_USED)
-            )
+            used = self._record.failed_usage()
+            self._end(End(_CLIENT_GONE, "cancelled", reason="the client left between two attempts", usage=used))
             return
         attempt.cancel()
         self._remember(attempt)
@@ -382,7 +381,8 @@ class Call:
             problem = translated_problem(fault, self._runtime.clock.now_ns())
             self._fail(problem, "upstream_error", fault.usage, None if fault.usage is None else candidate)
             return
-        self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=_NOTHING_USED))
+        used = self._record.failed_usage()  # an attempt before it may have cost something
+        self._end(End(fault.status, "failed", code="upstream_error", reason=fault.detail, usage=used))
         head = self._head(candidate, content_type(fault.headers)).encode() + passed_back(fault.headers)
         self._exchange.respond(fault.status, head, fault.body)
 

@@ -8,6 +8,7 @@ from tests.support.snapshots import KEY, compiled, model, target
 
 from tidegate.core.claims import Bucket, Window
 from tidegate.core.clock import SystemClock
+from tidegate.core.decision import AttemptRecord
 from tidegate.core.usage import Usage
 from tidegate.dialects.openai import OpenAI
 from tidegate.dialects.responses import Responses
@@ -122,3 +123,16 @@ def test_what_is_in_the_background_goes_on_when_its_client_leaves_a_stream(
     assert (record.event.usage.source, record.event.cost_nano, record.event.charged_nano) == ("unknown", None, reserved)
     assert [one.used for one in begun.state.levels((BUDGET,))] == [reserved]
     assert len(begun.debts) == len(left)
+
+
+@pytest.mark.parametrize(("outcome", "cost"), [("first-byte-timeout", None), ("connect", 0)])
+def test_what_may_have_cost_something_is_unknown_though_its_client_left(
+    monkeypatch: pytest.MonkeyPatch, outcome: str, cost: int | None
+) -> None:
+    monkeypatch.setattr(module.Call, "_next", lambda self, **_: None)
+    begun = Begun()
+    begun.begin()
+    call = begun.exchange.listener
+    call._record.attempts.append(AttemptRecord("a", "p", "0", 0.0, 1.0, 0, outcome, ""))
+    call.on_disconnect()
+    assert [(one.event.outcome, one.event.cost_nano) for one in begun.kept] == [("cancelled", cost)]
