@@ -4,7 +4,9 @@ Keys are found as they may be spelled in JSON, escapes included: a file of anoth
 its key in another way.
 """
 
+import json
 import re
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -64,6 +66,40 @@ def named_things(kind: Named, text: bytes, field: str) -> tuple[Reference, ...]:
 def has_key(kind: Named, text: bytes) -> bool:
     """Whether one of its keys has a string or a list, be it of ids or not."""
     return may_name(kind, text) and _KEYS[kind][1].search(text) is not None
+
+
+def check_left_out(kinds: Iterable[Named], text: bytes, found: Collection[Reference], field: str) -> None:
+    """What `text` names beside `found` was left out for what stands next to it, such as a `type`: that must stand there
+    once, as of two an upstream may take the other. Raises UnreadableRequest."""
+    names = {one.name for one in found}
+    if not any(_values(kind, text) - names for kind in kinds):
+        return
+    try:
+        json.loads(text, object_pairs_hook=_once, strict=False, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError) as error:
+        raise bad_field(
+            f"A request that names what a provider keeps must be told in one way only: {error}.", field
+        ) from error
+
+
+def _values(kind: Named, text: bytes) -> set[str]:
+    """Those that cannot be read stand for themselves."""
+    found: set[str] = set()
+    for match in _KEYS[kind][1].finditer(text):
+        try:
+            told = _decode(match[1])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            told = match[1].decode(errors="replace")
+        found.update([told] if isinstance(told, str) else told)
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise ValueError(f"`{name[:100]}` stands twice in one object")
+        names.add(name)
 
 
 def may_name(kind: Named, text: bytes) -> bool:

@@ -62,3 +62,16 @@ def test_sources_of_messages(block: bytes, names: list[str]) -> None:
 def test_messages_that_cannot_be_read() -> None:
     with pytest.raises(UnreadableRequest):
         named_sources(b'{"file_id":"a"}')
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"content":[{"type":"document","source":{"file_id":"a"},"type":"text"}]}',
+        b'{"content":[{"type":"document","source":{"file_id":"a"}}],"content":"x"}',
+    ],
+)
+def test_a_source_is_not_hidden_by_what_stands_twice(message: bytes) -> None:
+    """Of two an upstream may take the other."""
+    with pytest.raises(UnreadableRequest, match="stands twice"):
+        named_sources(b"[%b]" % message)

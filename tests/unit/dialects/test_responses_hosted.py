@@ -86,3 +86,17 @@ def test_what_cannot_be_told_is_refused(fields: dict[str, Any], field: str) -> N
     with pytest.raises(UnreadableRequest) as caught:
         named(raw(**fields))
     assert caught.value.problem.field == field
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"tools":[{"type":"file_search","vector_store_ids":["vs_1"],"type":"function"}]}',
+        b'{"tools":[{"type":"file_search","vector_store_ids":["vs_1"],"t\\u0079pe":"function"}]}',
+        b'{"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1","type":"output_text"}]}]}',
+    ],
+)
+def test_what_is_left_out_for_its_type_has_one_type(body: bytes) -> None:
+    """Of two an upstream may take the other."""
+    with pytest.raises(UnreadableRequest, match="`type` stands twice"):
+        hosted_references(msgspec.json.decode(body, type=dict[str, msgspec.Raw]), body)

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from tidegate.core.view import Kept, Reference
 from tidegate.dialects.fields import NULL, bad_field
-from tidegate.dialects.named_files import has_key, named_files
+from tidegate.dialects.named_files import check_left_out, has_key, named_files
 
 
 class _Message(Struct):
@@ -71,7 +71,9 @@ def named_sources(messages: bytes) -> tuple[Reference, ...]:
         raise bad_field(
             f"`messages` must be a list of messages, each with its content: {error}.", "messages"
         ) from error
-    return tuple(Reference("message_file", name, "messages") for name in dict.fromkeys(found))
+    named = tuple(Reference("message_file", name, "messages") for name in dict.fromkeys(found))
+    check_left_out(("file",), messages, named, "messages")
+    return named
 
 
 def _blocks(messages: bytes) -> Iterator[Raw]:

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from tidegate.core.view import Reference
 from tidegate.dialects.fields import NULL, bad_field, present
-from tidegate.dialects.named_files import Named, may_name, named_things
+from tidegate.dialects.named_files import Named, check_left_out, may_name, named_things
 
 
 class _Typed(Struct):
@@ -48,6 +48,7 @@ def hosted_references(fields: Mapping[str, Raw], body: bytes) -> tuple[Reference
             for kind in kinds:
                 if kind == "file" or field in _HOSTED:
                     found += named_things(kind, part, "file_id" if kind == "file" else field)
+    check_left_out(kinds, body, found, "input")
     prompt = present(fields.get("prompt", NULL))
     if prompt is not None:
         found.append(Reference("prompt", _prompt_id(prompt), "prompt"))
