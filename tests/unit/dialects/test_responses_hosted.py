@@ -34,6 +34,22 @@ def named(fields: dict[str, msgspec.Raw]) -> tuple[Reference, ...]:
         ({"input": [{"role": "user", "content": [FILE]}]}, [("file", "file-1")]),
         ({"input": [{"type": "message", "role": "assistant", "content": [CITED]}]}, []),
         ({"input": [{"role": "user", "content": [CITED, FILE]}]}, [("file", "file-1")]),
+        (
+            {"input": [{"role": "user", "content": [CITED, FILE, CITED], "file_id": "b"}]},
+            [("file", "file-1"), ("file", "b")],
+        ),
+        # So many that a reader whose time grows with their square takes half a minute.
+        (
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [*({"type": "refusal", "refusal": str(one)} for one in range(30_000)), FILE],
+                    }
+                ]
+            },
+            [("file", "file-1")],
+        ),
         ({"input": [{"type": "file_search_call", "results": [{"file_id": "file-of-a-store"}]}]}, []),
         ({"input": [{"type": "function_call_output", "output": [FILE]}]}, [("file", "file-1")]),
         ({"input": [{"type": "code_interpreter_call", "container_id": "cntr_1"}]}, [("container", "cntr_1")]),

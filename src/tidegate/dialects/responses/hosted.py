@@ -80,11 +80,13 @@ def _of_items(text: bytes) -> Iterator[bytes]:
         if told.type not in (None, "message") or content[:1] != b"[":
             yield bytes(item)
             continue
-        left = bytes(item)  # with whatever stands in it twice
-        for part in _decode_list(content):
-            if _decode_typed(part).type in _SAID:
-                left = left.replace(bytes(part), b"")
-        yield left
+        parts = _decode_list(content)
+        left = [bytes(part) for part in parts if _decode_typed(part).type not in _SAID]
+        if len(left) == len(parts):
+            yield bytes(item)
+            continue
+        before, _, behind = bytes(item).partition(content)  # with whatever stands in it twice
+        yield b",".join((before, *left, behind))
 
 
 def _prompt_id(prompt: Raw) -> str:
