@@ -5,7 +5,8 @@ its grant and leaves one UsageEvent and one Decision, before the last byte of th
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -52,6 +53,8 @@ from tidegate.wire.server import Exchange
 _JSON: Final = "content-type: application/json\r\n"
 _CLIENT_GONE: Final = 499
 _NOTHING_USED: Final = Usage(source="reported")
+
+log = logging.getLogger(__name__)
 
 
 class Call:
@@ -226,9 +229,17 @@ class Call:
         self._fault = (fault, attempt.candidate, attempt.relay.native and not fault.told.foreign)
         routing = self._trials.route.spec.routing
         if retryable(fault.kind, fault.status, blame, routing.retry_on):
-            self._next(retry=True)
+            self._whole(partial(self._next, retry=True))
         else:
-            self._give_up()
+            self._whole(self._give_up)
+
+    def _whole(self, act: Callable[[], None]) -> None:
+        """What nobody above would end the call for: a timer, or the wire that has told of a failure."""
+        try:
+            act()
+        except Exception:
+            log.exception("a call failed between two attempts")
+            self.broken()
 
     def _blamed(self, attempt: Attempt, fault: UpstreamFault) -> Blame:
         view, blame = self._view, blame_of(fault.kind, fault.status, fault.told.code)
@@ -258,7 +269,7 @@ class Call:
             self._record.notes.append("not retried: the deadline is too near")
             self._give_up()
         elif wait:
-            self._timer = runtime.loop.call_later(wait, self._try, candidate)
+            self._timer = runtime.loop.call_later(wait, self._whole, partial(self._try, candidate))
         else:
             self._try(candidate)
 
@@ -333,10 +344,10 @@ class Call:
         self._fetching = None
         if isinstance(told, Problem):
             self._unfetched = told
-            self._cannot_honour(candidate, told)
+            self._whole(partial(self._cannot_honour, candidate, told))
         else:
             self._view.fetched = {**self._view.fetched, **told}
-            self._next(retry=False)
+            self._whole(partial(self._next, retry=False))
 
     def _cannot_honour(self, candidate: Candidate, problem: Problem) -> None:
         """This upstream would have to leave out something that matters: another may not."""

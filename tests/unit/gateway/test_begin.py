@@ -1,5 +1,8 @@
 """A bug in the midst of a call: nothing that it has taken stays taken, and its client does not wait."""
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,19 +12,26 @@ from tests.support.snapshots import KEY, compiled, model, target
 from tidegate.core.claims import Bucket, Window
 from tidegate.core.clock import SystemClock
 from tidegate.core.decision import AttemptRecord
+from tidegate.core.snapshot import ServerSpec
 from tidegate.core.usage import Usage
 from tidegate.dialects.openai import OpenAI
 from tidegate.dialects.responses import Responses
 from tidegate.gateway import begin as module
+from tidegate.gateway.attempts.attempt import Attempt
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.metrics import Metrics
 from tidegate.state.debts import Debts
 from tidegate.state.memory import MemoryState
 from tidegate.state.owned import OwnedObjects
+from tidegate.wire.client import Failure
 from tidegate.wire.message import Request
 
 BUDGET = Bucket(key="team/t/money/month", kind="money", limit=10**9, window=Window(period="month"))
 CHAT = Endpoint(OpenAI(), "chat")
+RELAY: Any = SimpleNamespace(native=True)
+CANDIDATE: Any = SimpleNamespace(
+    target=SimpleNamespace(name="a", provider=SimpleNamespace(name="p")), credential="0", health=None
+)
 IN_BACKGROUND = b'{"model":"m","input":"hi","background":true,"stream":true,"max_output_tokens":1000}'
 
 
@@ -34,6 +44,7 @@ class Begun:
         self.state = MemoryState(SystemClock())
         self.metrics = Metrics()
         self.debts = Debts()
+        self.timers: list[Callable[[], None]] = []
         self.exchange: Any = SimpleNamespace(
             listener=None, started=False, respond=lambda *one: self.answers.append(one[0])
         )
@@ -45,10 +56,11 @@ class Begun:
         runtime: Any = SimpleNamespace(
             ids=SimpleNamespace(next=lambda: "call"),
             clock=SystemClock(),
-            snapshot=SimpleNamespace(version="v"),
+            snapshot=SimpleNamespace(version="v", server=ServerSpec()),
             compiled=to,
             state=self.state,
-            health=SimpleNamespace(count_call=lambda: None, ended=lambda *_: None),
+            health=SimpleNamespace(count_call=lambda: None, ended=lambda *_: None, may_retry=lambda _: True),
+            loop=SimpleNamespace(call_later=lambda _, act, *told: self.timers.append(partial(act, *told))),
             metrics=self.metrics,
             upstreams=None,
             spool=SimpleNamespace(append=self.kept.append),
@@ -136,3 +148,35 @@ def test_what_may_have_cost_something_is_unknown_though_its_client_left(
     call._record.attempts.append(AttemptRecord("a", "p", "0", 0.0, 1.0, 0, outcome, ""))
     call.on_disconnect()
     assert [(one.event.outcome, one.event.cost_nano) for one in begun.kept] == [("cancelled", cost)]
+
+
+@pytest.mark.parametrize("after", ["a wait", "a fetch", "a failure"])
+def test_a_bug_between_two_attempts_leaves_no_client_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, after: str
+) -> None:
+    def fail(self: object, *_: object, **__: object) -> None:
+        raise KeyError("bug")
+
+    caplog.set_level(logging.CRITICAL)
+    with monkeypatch.context() as before:
+        before.setattr(module.Call, "_next", lambda self, **_: None)
+        begun = Begun()
+        begun.begin()
+    call = begun.exchange.listener
+    if after == "a wait":
+        monkeypatch.setattr(call._trials.__class__, "choose", lambda self: SimpleNamespace())
+        monkeypatch.setattr(call._trials.__class__, "wait_before", lambda self, candidate: 0.1)
+        monkeypatch.setattr(module.Call, "_try", fail)
+        call._next(retry=True)
+        (timer,) = begun.timers
+        timer()
+    elif after == "a fetch":
+        monkeypatch.setattr(module.Call, "_next", fail)
+        call._fetched(CANDIDATE, {})
+    else:
+        monkeypatch.setattr(module.Call, "_next", fail)
+        monkeypatch.setattr(call._trials.__class__, "hold_against", lambda *_: None)
+        attempt = call._attempt = Attempt(call, CANDIDATE, OpenAI(), RELAY, call._view)
+        attempt.on_failure(Failure("connect", "refused"))
+    begun.assert_over()
+    assert begun.answers == [500]
