@@ -244,7 +244,8 @@ class ObjectCall:
 
     def _head(self, kind: str) -> bytes:
         runtime = self.runtime
-        counters = runtime.state.counters(self.consumer.buckets)
+        grant = self._grant  # once there is one, by its counters: a reload may have put others in their place
+        counters = runtime.state.counters(self.consumer.buckets) if grant is None else grant.counters
         head = answer_head(self.record, self._label, runtime.state.remaining(counters), runtime.clock.now_ns())
         return (kind + head).encode()
 

@@ -4,18 +4,28 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from tests.support.snapshots import compiled, model, target
 
-from tidegate.core.claims import Claims
+from tidegate.core.claims import Bucket, Claims, Window
+from tidegate.core.clock import ManualClock
 from tidegate.core.problem import Problem
 from tidegate.core.usage import Price, Rates, Tariff
 from tidegate.dialects.dialect import UnreadableAnswer, UnreadableRequest
+from tidegate.dialects.registry import DIALECTS
+from tidegate.gateway.ids import CallIds
 from tidegate.gateway.kept import batches
 from tidegate.gateway.kept.batch_answers import AnswerLines, LineUsage, read_state
 from tidegate.gateway.kept.batch_plan import Plan, Share, price_in_batch
 from tidegate.gateway.kept.batch_record import record_of
 from tidegate.gateway.kept.errand import Told
+from tidegate.gateway.kept.object_call import ObjectCall
+from tidegate.gateway.metrics import Metrics
+from tidegate.state.memory import MemoryState
 from tidegate.state.owned import NoRoom
+from tidegate.state.windows import period_bounds
 from tidegate.wire.client import Failure
+from tidegate.wire.message import Request
 
 PLACE = SimpleNamespace(provider="house", credential="one")
 PLAN = Plan("/v1/chat/completions", [Share("m", "up", None)], bounded=True)
@@ -136,3 +146,23 @@ def test_a_batch_holds_what_it_is_charged_by() -> None:
     assert price_in_batch(price) == Price(version="v", rates=half, service={"batch": batch})
     assert price_in_batch(Price(version="v", rates=half)) == Price(version="v", rates=half)
     assert price_in_batch(None) is None
+
+
+def test_an_answer_after_a_reload_leaves_the_new_counters_as_they_are() -> None:
+    before = Bucket(key="consumer/c/money/month", kind="money", limit=10**9, window=Window(period="month"))
+    after = replace(before, window=Window(period="month", timezone="Etc/GMT-1"))
+    clock = ManualClock()
+    state = MemoryState(clock)
+    to = compiled(model("m", target("a")), buckets=(before,))
+    asked: Any = SimpleNamespace(dialect=DIALECTS["openai"])
+    runtime: Any = SimpleNamespace(
+        state=state, clock=clock, metrics=Metrics(), ids=CallIds(), snapshot=SimpleNamespace(version="v")
+    )
+    exchange: Any = SimpleNamespace(request=Request(b"GET", b"/v1/files", b"/v1/files", b"", "1.1", headers=[]))
+    consumer = to.consumer("c")
+    assert consumer is not None
+    call = ObjectCall(runtime, making(State(), None).watch, exchange, asked, consumer, b"d" * 32)
+    assert call.claim()
+    state.load_spent(after, period_bounds("month", "Etc/GMT-1", clock.now_ns())[0], 700)
+    assert b"x-tidegate-decision" in call._head("")
+    assert [level.used for level in state.levels((after,))] == [700]
