@@ -91,7 +91,7 @@ class Handshake(Call):
             runtime, meter, self._record.consumer.name, self._view.model, candidate.target, preview=preview
         )
         agreed = f"sec-websocket-protocol: {opening.protocol}\r\n" if opening.protocol else ""
-        remaining = runtime.state.remaining(runtime.state.counters(record.consumer.buckets))
+        remaining = runtime.state.remaining(self._grant.counters)
         head = (
             f"upgrade: websocket\r\nsec-websocket-accept: {accept_of(opening.websocket_key).decode()}\r\n{agreed}"
             f"{answer_head(record, candidate.target.label, remaining, runtime.clock.now_ns())}"
