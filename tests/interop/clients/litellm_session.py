@@ -65,7 +65,7 @@ def tool(kind, **more):
         first = litellm.stream_chunk_builder(list(first), messages=asked)
     message = first.choices[0].message
     assert [call.function.name for call in message.tool_calls or ()] == ["get_weather"], first
-    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "name": "get_weather", "content": WEATHER}
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": WEATHER}
     done = ask(kind, [*asked, message.model_dump(), result], tools=TOOLS)
     assert done.choices[0].message.content, done
     return done.choices[0].message.content
