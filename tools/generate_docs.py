@@ -174,8 +174,9 @@ whole, as base64; `stream` and URLs in answers are refused. Whatever else a mode
 - An edit is the pictures and the prompt. A `mask` is refused: these models take none, or one of another kind. Pictures by
   URL are fetched; files by id are refused.
 - Imagen and Bedrock's models tell no tokens. Price them by `perImage`: what is charged is the images that came. What a
-  filter keeps back is missing from the answer; where nothing is left, the error is `moderation_blocked`. One `perImage` is
-  one price: where a model's depends on size or quality, write the highest.
+  filter keeps back is missing from the answer; where nothing is left, the error is `moderation_blocked`; a prompt
+  that Bedrock refuses is `ValidationException`, with its words. One `perImage` is one price: where a model's depends on
+  size or quality, write the highest.
 - Google announced the end of Imagen for August 2026 and Amazon that of Nova Canvas for September 2026: both are for those
   who still have them.
 

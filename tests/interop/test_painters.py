@@ -150,10 +150,10 @@ def test_nova_canvas(client: openai.OpenAI, gateway: Gateway, bedrock: FakeBedro
 def test_nova_canvas_blocks(client: openai.OpenAI, gateway: Gateway, bedrock: FakeBedrock) -> None:
     told = "This request has been blocked by our content filters."
     bedrock.replies += [Refusal(400, "ValidationException", told), {"images": [], "error": "All of them are blocked."}]
-    for message in ("by our content filters", "All of them are blocked"):
+    for message, code in (("by our content filters", "ValidationException"), ("All of them", "moderation_blocked")):
         with pytest.raises(openai.BadRequestError, match=message) as refused:
             client.images.generate(model="canvas", prompt="x")
-        assert refused.value.code == "moderation_blocked"
+        assert refused.value.code == code
         assert billed(gateway)[4] == 0
     bedrock.replies.append(Refusal(400, "ValidationException", "width: 100 is not greater or equal to 320"))
     with pytest.raises(openai.BadRequestError, match="320"):

@@ -1,22 +1,18 @@
 """Image models behind InvokeModel, for clients of OpenAI's images: on the provider's side alone."""
 
-from typing import Final
-
 from tidegate.core.view import Operation
 from tidegate.dialects.bedrock.dialect import Bedrock, model_path
 from tidegate.dialects.bedrock_invoke.canvas import CanvasPainting
 from tidegate.dialects.bedrock_invoke.stability import StabilityPainting
-from tidegate.dialects.canon import Fault
 from tidegate.dialects.dialect import ChatCodec
-from tidegate.dialects.painting import PaintingUpstream, moderated
-from tidegate.wire.message import Headers
-
-_BLOCKED: Final = "blocked by our content filters"
-"""In the message of a ValidationException, where a prompt is refused for what it says."""
+from tidegate.dialects.painting import PaintingUpstream
 
 
 class BedrockPainter(Bedrock):
-    """What they share. Stateless."""
+    """What they share. Stateless.
+
+    A prompt that is refused for what it says is a ValidationException as any other: words alone tell it from a wrong size.
+    """
 
     chat: ChatCodec | None = None
     matches_paths: bool = False
@@ -27,10 +23,6 @@ class BedrockPainter(Bedrock):
         self, operation: Operation, model: str, base_path: str, api_version: str | None, *, stream: bool
     ) -> str:
         return base_path + model_path(model, "invoke")
-
-    def read_fault_headers(self, status: int, headers: Headers, body: bytes) -> Fault:
-        told = super().read_fault_headers(status, headers, body)
-        return moderated(told.message) if _BLOCKED in told.message else told
 
 
 class BedrockCanvas(BedrockPainter):
